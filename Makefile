@@ -1,0 +1,127 @@
+# Matador's one Makefile. A bare `make` bootstraps: it generates and runs configure when needed.
+# Each program is its folder: adding a file is adding a file. BUILD=dir builds elsewhere
+# (clang, sanitizers); SANITIZE=address,undefined adds the sanitizers.
+
+.DEFAULT_GOAL := all
+BUILD ?= build
+SANITIZE ?=
+PROGRAMS := master logger smtpd qmgr router resolver directory policy smtp local
+
+-include config.mk
+
+SOURCES_matador := $(wildcard master/matador/*.c)
+SOURCES_logger  := $(wildcard master/logger/*.c)
+SOURCES_master  := $(wildcard master/*.c)
+define program_sources
+SOURCES_$(1) := $$(wildcard $(1)/*.c $(1)/*/*.c)
+endef
+$(foreach p,smtpd qmgr router resolver directory policy smtp local,$(eval $(call program_sources,$(p))))
+SOURCES_common := $(wildcard common/*/*.c)
+
+LIBS_matador   = $(DB_LIBS) $(CRYPT_LIBS) $(CJSON_LIBS) -lpthread
+LIBS_qmgr      = $(DB_LIBS) -lpthread
+LIBS_directory = $(DB_LIBS) $(CRYPT_LIBS)
+LIBS_resolver  = $(UNBOUND_LIBS) $(LDNS_LIBS)
+LIBS_policy    = $(SPF2_LIBS)
+LIBS_common    = $(COMMON_LIBS) $(IDN2_LIBS)
+# The control command reads a stopped queue itself and checks etc/ as master does.
+ARCHIVES_matador = $(BUILD)/qmgr/libqmgr.a
+
+WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla
+HARDENING = -fstack-protector-strong -fstack-clash-protection -fPIE -Wl,-z,relro,-z,now
+ifeq ($(SANITIZE),)
+HARDENING += -D_FORTIFY_SOURCE=2
+SANITIZE_FLAGS =
+else
+SANITIZE_FLAGS = -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
+ALL_CPPFLAGS = -D_GNU_SOURCE -I. -I$(BUILD)/generated $(LIBRARY_CFLAGS) $(CONFIGURED_CPPFLAGS) $(CPPFLAGS) \
+	-DSYSCONFDIR='"$(sysconfdir)"' -DLIBEXECDIR='"$(libexecdir)"' -DMATADOR_VERSION='"$(VERSION)"'
+ALL_CFLAGS   = -std=gnu11 $(WARNINGS) $(HARDENING) $(CONFIGURED_CFLAGS) $(SANITIZE_FLAGS) $(CFLAGS)
+ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now $(CONFIGURED_LDFLAGS) $(SANITIZE_FLAGS) $(LDFLAGS)
+
+object = $(patsubst %.c,$(BUILD)/%.o,$(1))
+without_main = $(filter-out %/main.c,$(1))
+
+GENERATED_SOURCES := $(BUILD)/generated/conf_grammar.c $(BUILD)/generated/conf_scanner.c
+GENERATED_OBJECTS := $(GENERATED_SOURCES:.c=.o)
+
+all: programs
+programs: $(BUILD)/sbin/matador $(PROGRAMS:%=$(BUILD)/libexec/matador/%)
+.PHONY: all programs check check-unit check-functional run clean distclean install dist fuzz bench torture mutate deps
+
+# ---- bootstrap --------------------------------------------------------------------------------
+configure: configure.ac
+	@if test -d .git || ! test -f configure; then tools/install-deps && autoreconf -fi; else touch configure; fi
+config.mk: config.mk.in configure
+	@tools/install-deps
+	@if test -x config.status; then ./config.status --recheck && ./config.status; else ./configure; fi
+	@touch config.mk
+
+# ---- generated scanner and grammar ------------------------------------------------------------
+$(BUILD)/generated/conf_grammar.c $(BUILD)/generated/conf_grammar.h &: common/conf/grammar.y config.mk
+	@mkdir -p $(@D)
+	$(BISON) -Wall -Werror --defines=$(BUILD)/generated/conf_grammar.h -o $(BUILD)/generated/conf_grammar.c $<
+$(BUILD)/generated/conf_scanner.c: common/conf/scanner.l $(BUILD)/generated/conf_grammar.h config.mk
+	@mkdir -p $(@D)
+	$(FLEX) -o $@ $<
+$(GENERATED_OBJECTS): %.o: %.c
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Wno-unused -MMD -MP -c -o $@ $<
+
+# ---- objects, archives, programs --------------------------------------------------------------
+$(BUILD)/%.o: %.c config.mk | $(BUILD)/generated/conf_grammar.h
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/common/libcommon.a: $(call object,$(SOURCES_common)) $(GENERATED_OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# A program is its main.o over an archive of everything else in its folder: tests link the archive.
+define program_rules
+$(BUILD)/$(1)/lib$(1).a: $(call object,$(call without_main,$(SOURCES_$(1))))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+$(2): $(call object,$(filter %/main.c,$(SOURCES_$(1)))) $(BUILD)/$(1)/lib$(1).a $$(ARCHIVES_$(1)) $(BUILD)/common/libcommon.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS_$(1)) $$(LIBS_common)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p),$(BUILD)/libexec/matador/$(p))))
+$(eval $(call program_rules,matador,$(BUILD)/sbin/matador))
+
+# ---- unit tests: tests/unit/PROGRAM/test_X.c over PROGRAM's archive, tests/unit/common over common's --
+UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
+UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT_SOURCES))
+program_of    = $(word 3,$(subst /, ,$(patsubst $(BUILD)/%,%,$(1))))
+archive_of    = $(if $(filter-out common,$(1)),$(BUILD)/$(1)/lib$(1).a)
+.SECONDEXPANSION:
+$(UNIT_TESTS): %: %.o $$(call archive_of,$$(call program_of,$$@)) $$(ARCHIVES_$$(call program_of,$$@)) $(BUILD)/common/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS_$(call program_of,$@)) $(LIBS_common) $(CMOCKA_LIBS)
+
+check: check-unit check-functional
+check-unit: $(UNIT_TESTS)
+	@tools/run-unit-tests $(UNIT_TESTS)
+check-functional: programs
+	@tools/run-functional-tests $(BUILD)
+
+run: programs
+	@tools/run-private-instance $(BUILD)
+
+# ---- fuzzers: tests/fuzz/PROGRAM/fuzz_X.c, clang only -------------------------------------------
+FUZZ_SOURCES := $(wildcard tests/fuzz/*/fuzz_*.c)
+FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ_SOURCES))
+$(FUZZERS): $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $$(call archive_of,$$(call program_of,$$@)) $(BUILD)/common/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_$(call program_of,$@)) $(LIBS_common)
+fuzz-programs: $(FUZZERS)
+fuzz:
+	@tools/run-fuzzers
+
+clean:
+	rm -rf $(BUILD)
+distclean: clean
+	rm -rf config.mk config.h config.h.in config.log config.status configure autom4te.cache tools/autoconf run
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,13 @@
+/* policy - the messages of common/ipc/policy.def as structs, send functions and handlers */
+#ifndef COMMON_IPC_POLICY_H
+#define COMMON_IPC_POLICY_H
+
+#define IPC_TABLE "common/ipc/policy.def"
+#define IPC_PROTOCOL policy
+#include "common/ipc/declare.h"
+
+/* RFC 7208 section 2.6. */
+enum spf_verdict { SPF_VERDICT_NONE, SPF_VERDICT_NEUTRAL, SPF_VERDICT_PASS, SPF_VERDICT_FAIL, SPF_VERDICT_SOFTFAIL,
+	SPF_VERDICT_TEMPERROR, SPF_VERDICT_PERMERROR };
+
+#endif

@@ -1,0 +1,54 @@
+/* protocols - the description of every protocol, expanded from its table */
+#include <stddef.h>
+
+#include "common/ipc/worker.h"
+#include "common/ipc/log.h"
+#include "common/ipc/deposit.h"
+#include "common/ipc/route.h"
+#include "common/ipc/deliver.h"
+#include "common/ipc/dns.h"
+#include "common/ipc/directory.h"
+#include "common/ipc/policy.h"
+#include "common/ipc/queue.h"
+#include "common/ipc/control.h"
+
+#define IPC_TABLE "common/ipc/worker.def"
+#define IPC_PROTOCOL worker
+#include "common/ipc/define.h"
+
+#define IPC_TABLE "common/ipc/log.def"
+#define IPC_PROTOCOL log
+#include "common/ipc/define.h"
+
+#define IPC_TABLE "common/ipc/deposit.def"
+#define IPC_PROTOCOL deposit
+#include "common/ipc/define.h"
+
+#define IPC_TABLE "common/ipc/route.def"
+#define IPC_PROTOCOL route
+#include "common/ipc/define.h"
+
+#define IPC_TABLE "common/ipc/deliver.def"
+#define IPC_PROTOCOL deliver
+#include "common/ipc/define.h"
+
+#define IPC_TABLE "common/ipc/dns.def"
+#define IPC_PROTOCOL dns
+#include "common/ipc/define.h"
+
+#define IPC_TABLE "common/ipc/directory.def"
+#define IPC_PROTOCOL directory
+#include "common/ipc/define.h"
+
+#define IPC_TABLE "common/ipc/policy.def"
+#define IPC_PROTOCOL policy
+#include "common/ipc/define.h"
+
+#define IPC_TABLE "common/ipc/queue.def"
+#define IPC_PROTOCOL queue
+#include "common/ipc/define.h"
+
+#define IPC_TABLE "common/ipc/control.def"
+#define IPC_PROTOCOL control
+#include "common/ipc/define.h"
+
