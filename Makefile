@@ -27,6 +27,8 @@ LIBS_common    = $(COMMON_LIBS) $(IDN2_LIBS)
 # The control command reads a stopped queue itself and checks etc/ as master does.
 ARCHIVES_matador = $(BUILD)/qmgr/libqmgr.a
 
+MANUALS := $(wildcard master/*.8 master/*/*.8 smtpd/*.8 router/*.8 resolver/*.8 qmgr/*.8 directory/*.8 policy/*.8 smtp/*.8 local/*.8 common/conf/*.5 common/log/*.5)
+
 WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla
 HARDENING = -fstack-protector-strong -fstack-clash-protection -fPIE -Wl,-z,relro,-z,now
 ifeq ($(SANITIZE),)
@@ -37,6 +39,9 @@ SANITIZE_FLAGS = -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined -fno-omi
 endif
 ALL_CPPFLAGS = -D_GNU_SOURCE -I. -I$(BUILD)/generated $(LIBRARY_CFLAGS) $(CONFIGURED_CPPFLAGS) $(CPPFLAGS) \
 	-DSYSCONFDIR='"$(sysconfdir)"' -DLIBEXECDIR='"$(libexecdir)"' -DMATADOR_VERSION='"$(VERSION)"'
+ifeq ($(WERROR),1)
+WARNINGS += -Werror
+endif
 ALL_CFLAGS   = -std=gnu11 $(WARNINGS) $(HARDENING) $(CONFIGURED_CFLAGS) $(SANITIZE_FLAGS) $(CFLAGS)
 ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now $(CONFIGURED_LDFLAGS) $(SANITIZE_FLAGS) $(LDFLAGS)
 
@@ -48,7 +53,8 @@ GENERATED_OBJECTS := $(GENERATED_SOURCES:.c=.o)
 
 all: programs
 programs: $(BUILD)/sbin/matador $(PROGRAMS:%=$(BUILD)/libexec/matador/%)
-.PHONY: all programs check check-unit check-functional run clean distclean install dist fuzz bench torture mutate deps
+.PHONY: all programs check unit-tests check-unit check-manuals check-functional run clean distclean install dist \
+	fuzz fuzz-programs bench torture mutate
 
 # ---- bootstrap --------------------------------------------------------------------------------
 configure: configure.ac
@@ -100,14 +106,24 @@ $(UNIT_TESTS): %: %.o $$(call archive_of,$$(call program_of,$$@)) $$(ARCHIVES_$$
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS_$(call program_of,$@)) $(LIBS_common) $(CMOCKA_LIBS)
 
-check: check-unit check-functional
+check: check-unit check-manuals check-functional
+unit-tests: $(UNIT_TESTS)
 check-unit: $(UNIT_TESTS)
 	@tools/run-unit-tests $(UNIT_TESTS)
 check-functional: programs
 	@tools/run-functional-tests $(BUILD)
 
+check-manuals:
+	@mandoc -Tlint -Wwarning $(MANUALS) && echo "manuals: $(words $(MANUALS)) passed, 0 failed"
+
 run: programs
 	@tools/run-private-instance $(BUILD)
+torture: programs
+	@MATADOR_TORTURE=1 tools/run-functional-tests $(BUILD) -k "torture or kill or power" -s
+mutate:
+	@tools/mutate
+bench: programs
+	@tools/bench $(BUILD)
 
 # ---- fuzzers: tests/fuzz/PROGRAM/fuzz_X.c, clang only -------------------------------------------
 FUZZ_SOURCES := $(wildcard tests/fuzz/*/fuzz_*.c)
@@ -118,6 +134,42 @@ $(FUZZERS): $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $$(call archive_of,$$(call pro
 fuzz-programs: $(FUZZERS)
 fuzz:
 	@tools/run-fuzzers
+
+# ---- installation -------------------------------------------------------------------------------
+install: programs
+	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(libexecdir)/matador $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(mandir)/man5 \
+		$(DESTDIR)$(sysconfdir)/matador/directory $(DESTDIR)$(systemd_unit_dir) $(DESTDIR)$(docdir)
+	$(INSTALL) -m 755 $(BUILD)/sbin/matador $(DESTDIR)$(sbindir)/matador
+	$(INSTALL) -m 755 $(PROGRAMS:%=$(BUILD)/libexec/matador/%) $(DESTDIR)$(libexecdir)/matador
+	$(INSTALL) -m 644 $(filter %.8,$(MANUALS)) $(DESTDIR)$(mandir)/man8
+	$(INSTALL) -m 644 $(filter %.5,$(MANUALS)) $(DESTDIR)$(mandir)/man5
+	$(INSTALL) -m 644 README.md docs/*.md $(DESTDIR)$(docdir)
+	# An administrator's files are never overwritten: the samples go beside them.
+	for file in $$(cd etc && find . -name '*.conf'); do \
+		test -e $(DESTDIR)$(sysconfdir)/matador/$$file || \
+			sed -e 's|/usr/libexec/matador|$(libexecdir)/matador|' -e 's|/etc/matador|$(sysconfdir)/matador|' \
+				etc/$$file >$(DESTDIR)$(sysconfdir)/matador/$$file; \
+		$(INSTALL) -D -m 644 etc/$$file $(DESTDIR)$(docdir)/examples/$$file; \
+	done
+	sed -e 's|@sbindir@|$(sbindir)|' tools/matador.service.in >$(DESTDIR)$(systemd_unit_dir)/matador.service
+	if test "$(sendmail_links)" = yes; then \
+		$(INSTALL) -d $(DESTDIR)$(bindir); \
+		ln -sf matador $(DESTDIR)$(sbindir)/sendmail; \
+		ln -sf $(sbindir)/matador $(DESTDIR)$(bindir)/mailq; \
+		ln -sf $(sbindir)/matador $(DESTDIR)$(bindir)/newaliases; \
+	fi
+
+# A source archive with configure in it, for machines without autoconf.
+dist: configure
+	rm -rf matador-$(VERSION)
+	mkdir matador-$(VERSION)
+	git archive HEAD | tar -x -C matador-$(VERSION)
+	cp configure config.h.in matador-$(VERSION)
+	mkdir -p matador-$(VERSION)/tools/autoconf
+	cp tools/autoconf/install-sh tools/autoconf/config.guess tools/autoconf/config.sub matador-$(VERSION)/tools/autoconf 2>/dev/null || \
+		cp tools/autoconf/install-sh matador-$(VERSION)/tools/autoconf
+	tar -czf matador-$(VERSION).tar.gz matador-$(VERSION)
+	rm -rf matador-$(VERSION)
 
 clean:
 	rm -rf $(BUILD)
