@@ -1,0 +1,188 @@
+"""
+kill -9 under load: every message that read 250 arrives at least once, octet for octet.
+
+A sample runs in `make check`; `make torture` (MATADOR_TORTURE) makes it 20,000 messages and at least 200 kills, 20 of each
+program. Prints accepted, delivered, duplicated, lost.
+"""
+
+import hashlib
+import os
+import random
+import re
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+import receivers
+from matador import PATIENCE, ROLES, SANITIZED, Dialogue, running, wait_for
+
+TORTURE = "MATADOR_TORTURE" in os.environ
+
+
+class Load:
+    """Clients that send numbered messages, remember which were accepted, and go on through every fault."""
+
+    def __init__(self, service, count, clients=8, large_every=50):
+        self.service = service
+        self.count = count
+        self.large_every = large_every
+        self.next = iter(range(count))
+        self.accepted = {}      # number -> checksum of the body
+        self.unsure = {}        # number -> checksum: sent, but the reply was lost
+        self.lock = threading.Lock()
+        self.stopped = False
+        self.threads = [threading.Thread(target=self.run, args=(n,), daemon=True) for n in range(clients)]
+        for thread in self.threads:
+            thread.start()
+
+    def body(self, number):
+        rng = random.Random(number)
+        size = 400_000 if self.large_every and number % self.large_every == 7 else rng.randrange(10, 6000)
+        line = hashlib.sha256(b"%d" % number).hexdigest().encode()
+        return b"".join(b"%06d %s\r\n" % (i, line) for i in range(size // 73 + 1))
+
+    def run(self, which):
+        client = None
+        while not self.stopped:
+            with self.lock:
+                number = next(self.next, None)
+            if number is None:
+                break
+            while not self.stopped:     # until this one is accepted
+                try:
+                    if client is None:
+                        client = Dialogue(self.service.port, timeout=30)
+                        if not client.greeting.startswith("220"):
+                            raise ConnectionError(client.greeting)
+                        client.command("EHLO load.example")
+                    if self.one(client, number):
+                        break
+                    time.sleep(0.05)
+                except (OSError, AssertionError):
+                    if client:
+                        client.close()
+                    client = None
+                    time.sleep(0.05)
+        if client:
+            client.close()
+
+    def one(self, client, number):
+        # Every third message is for a mail file; the others leave through the relay host.
+        recipient = "jane.doe@acme.com" if number % 3 == 0 else f"n{number}@elsewhere.example"
+        body = self.body(number)
+        client.raw(b"MAIL FROM:<load@example.org>\r\nRCPT TO:<" + recipient.encode() + b">\r\nDATA\r\n")
+        replies = [client.reply() for _ in range(3)]
+        if not replies[2].startswith("354"):
+            if not replies[0]:
+                raise ConnectionError
+            client.command("RSET")
+            return False
+        with self.lock:
+            self.unsure[number] = hashlib.sha256(body).digest()
+        client.raw(b"Subject: n%d\r\nX-Number: %d\r\n\r\n" % (number, number) + body + b".\r\n")
+        reply = client.reply()
+        if reply.startswith("250"):
+            with self.lock:
+                self.accepted[number] = hashlib.sha256(body).digest()
+            return True
+        if not reply:
+            raise ConnectionError
+        return False
+
+    def finish(self, seconds):
+        deadline = time.monotonic() + seconds * PATIENCE
+        for thread in self.threads:
+            thread.join(max(0, deadline - time.monotonic()))
+        alive = any(thread.is_alive() for thread in self.threads)
+        self.stopped = True
+        for thread in self.threads:
+            thread.join(60)
+        assert not alive, f"{len(self.accepted)} of {self.count} messages were accepted in time"
+
+
+def delivered(service, sink):
+    """number -> list of body checksums, from the receiver and the mail file."""
+    found = {}
+    for octets in [m.octets for m in list(sink.messages)] + [m.replace(b"\n", b"\r\n") for m in service.mail("jdoe")]:
+        head, _, body = octets.partition(b"\r\n\r\n")
+        number = int(re.search(rb"^X-Number: (\d+)\r?$", head, re.M).group(1))
+        found.setdefault(number, []).append(hashlib.sha256(body).digest())
+    return found
+
+
+def account(load, found, in_flight):
+    lost = [n for n in load.accepted if n not in found]
+    changed = [n for n, sums in found.items() if any(s != load.unsure[n] for s in sums)]
+    duplicated = sum(len(sums) - 1 for n, sums in found.items())
+    print(f"\naccepted {len(load.accepted)}, delivered {len(found)}, duplicated {duplicated}, lost {len(lost)}, "
+          f"changed {len(changed)} (at most {in_flight} duplicates were possible)")
+    assert not lost, lost[:20]
+    assert not changed, changed[:20]
+    assert duplicated <= in_flight
+    return duplicated
+
+
+def drain(service, seconds):
+    """Retries until nothing waits."""
+    def empty():
+        service.command("queue", "retry")
+        return not service.queue()
+    wait_for(empty, seconds, "an empty queue", every=1)
+
+
+@pytest.mark.skipif(SANITIZED, reason="the sanitized build is too slow for this load; the plain one is what is tested")
+def test_kill_any_worker_at_random_moments_under_load(one_instance):
+    kills, messages = (220, 20_000) if TORTURE else (27, 3_000)
+    each = 20 if TORTURE else 3
+    sink = receivers.Receiver()
+    one_instance.relay_to(sink.port)
+    one_instance.configuration.update({"initial_transfer_retry_interval": "2s", "smtp_error_limit": 100000,
+                                       "maximum_messages_per_session": 1000000, "maximum_commands_per_session": 10000000})
+    service = one_instance.start()
+    rng = random.Random(149)
+    load = Load(service, messages)
+    done = {role: 0 for role in ROLES}
+    busy = 0
+    order = [role for role in ROLES for _ in range(each)]
+    order += rng.choices(["qmgr", "smtp", "smtpd", "local", "router"], k=max(0, kills - len(order)))
+    rng.shuffle(order)
+    for role in order:
+        time.sleep(rng.uniform(0.02, 0.4))
+        pids = service.workers(role)
+        if not pids:
+            pids = wait_for(lambda r=role: service.workers(r), 40, f"a running {role}")
+        os.kill(rng.choice(pids), signal.SIGKILL)
+        done[role] += 1
+        busy += any(thread.is_alive() for thread in load.threads)
+    load.finish(600)
+    drain(service, 120)
+    print(f"\nkills: {done}, of them under load: {busy}")
+    # What a kill can double is what was between a delivery and its record: the jobs in hand and one batch of results.
+    in_flight = sum(done[role] for role in ("qmgr", "smtp", "local", "smtpd")) * 40
+    account(load, delivered(service, sink), in_flight)
+    sink.close()
+
+
+@pytest.mark.skipif(SANITIZED, reason="the sanitized build is too slow for this load; the plain one is what is tested")
+def test_kill_everything_at_once_under_load_and_start_again(one_instance):
+    rounds, messages = (20, 6_000) if TORTURE else (3, 1_000)
+    sink = receivers.Receiver()
+    one_instance.relay_to(sink.port)
+    one_instance.configuration.update({"initial_transfer_retry_interval": "2s", "smtp_error_limit": 100000,
+                                       "maximum_messages_per_session": 1000000, "maximum_commands_per_session": 10000000})
+    service = one_instance.start()
+    rng = random.Random(144)
+    load = Load(service, messages)
+    for _ in range(rounds):
+        time.sleep(rng.uniform(0.2, 0.8))
+        service.kill_everything()
+        service.start(write=False)
+    load.finish(300)
+    drain(service, 120)
+    account(load, delivered(service, sink), rounds * 200)
+    assert service.stop().returncode == 0
+    assert service.command("verify").returncode == 0
+    sink.close()

@@ -1,0 +1,332 @@
+"""The service: start, stop, reload, restarts of workers, and everything that must survive them (part N, rows 148 to 158)."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+import receivers
+from matador import (PATIENCE, PROGRAMS, ROLES, Dialogue, children_of, fresh_session_works, no_worker_died, program_of, running,
+                     wait_for)
+
+
+def test_every_mistake_in_etc_is_told_in_one_run_with_file_line_and_remedy(instance):
+    instance.server["smtp_inbound"]["tcp_port"] = 70000
+    instance.configuration["relay_enforcement"] = "sometimes"
+    instance.configuration["relay_hots"] = "typo"
+    instance.write_configuration()
+    for command in ("check", "start"):
+        result = instance.command(command)
+        assert result.returncode == 78, result
+        for pattern in (r"servers\.conf:\d+: .*tcp_port.*70000", r"configurations\.conf:\d+: .*relay_enforcement.*sometimes",
+                        r"configurations\.conf:\d+: .*relay_hots"):
+            assert re.search(pattern, result.stderr), (pattern, result.stderr)
+        assert "external_hosts" in result.stderr    # what is allowed
+
+
+def test_config_tells_each_value_its_default_and_its_place(instance):
+    instance.configuration["smtp_error_limit"] = 7
+    instance.write_configuration()
+    text = instance.command("config", "smtp_error_limit", check=True).stdout
+    assert "7" in text and "20" in text and "configurations.conf:" in text
+    assert len(instance.command("config", check=True).stdout.splitlines()) > 100
+
+
+def test_row_148_a_second_instance_is_refused(service):
+    result = service.command("start")
+    assert result.returncode != 0 and "already" in result.stderr and str(service.master) in result.stderr, result
+    fresh_session_works(service)
+
+
+def test_start_as_root_without_setup_names_the_command(one_instance):
+    if os.getuid() != 0 or one_instance.as_user:
+        pytest.skip("needs root")
+    one_instance.write_configuration()
+    result = one_instance.command("start")
+    assert result.returncode != 0 and "matador setup" in result.stderr
+
+
+def test_stop_is_bounded_and_leaves_nothing(service):
+    pids = [service.master, *service.workers_all()]
+    started = time.monotonic()
+    assert service.stop().returncode == 0
+    assert time.monotonic() - started < 35 * PATIENCE
+    wait_for(lambda: not any(running(pid) for pid in pids), what="the end of every process")
+    assert not (service.folder / "run" / "control").exists()
+    assert service.command("status").returncode == 69
+
+
+def test_stop_waits_for_a_message_in_data(service):
+    with service.connect() as client:
+        client.begin("jane.doe@acme.com")
+        client.command("DATA")
+        stopping = threading.Thread(target=service.command, args=("stop",))
+        stopping.start()
+        time.sleep(1)
+        client.raw(b"Subject: last\r\n\r\nx\r\n.\r\n")
+        assert client.reply().startswith("250")
+        stopping.join()
+    service.master = None
+    if not service.mail("jdoe"):
+        service.start(write=False)
+        service.wait_mail("jdoe")
+
+
+def test_status_shows_every_worker_queue_and_port(service):
+    text = service.command("status", check=True).stdout
+    for role in ROLES:
+        assert role in text
+    assert f"127.0.0.1:{service.port}" in text
+    rows = [json.loads(line) for line in service.command("status", "--json", check=True).stdout.splitlines()]
+    assert rows
+
+
+def test_help_and_usage(instance):
+    for command in ("setup", "start", "stop", "restart", "reload", "status", "check", "config", "queue", "submit", "password", "verify"):
+        result = instance.command(command, "--help")
+        assert result.returncode == 0 and command in result.stdout, (command, result)
+    assert instance.command("no-such-command").returncode == 64
+    assert instance.command("queue", "list", "--no-such-option").returncode == 64
+
+
+def test_password_makes_a_hash_that_crypt_accepts(instance):
+    result = instance.command("password", input="secret\n")
+    assert result.returncode == 0 and re.fullmatch(r"\$y\$[^\s]+\n", result.stdout)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_row_149_a_killed_worker_is_restarted_and_mail_goes_on(instance, sink, role):
+    instance.relay_to(sink.port)
+    service = instance.start()
+    pids = service.workers(role)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: len(service.workers(role)) == len(pids) and not set(service.workers(role)) & set(pids), 20,
+             f"a new {role}")
+    def send():
+        try:
+            service.send(["jane.doe@acme.com", "x@elsewhere.example"])
+            return True
+        except Exception:  # pylint: disable=broad-except
+            return False
+    wait_for(send, 20, "an accepted message", every=0.3)
+    service.wait_mail("jdoe", seconds=20)
+    sink.wait(seconds=20)
+    service.wait_queue_empty()
+
+
+def test_a_killed_smtpd_loses_only_its_sessions_and_new_clients_are_greeted(service):
+    # The master keeps the listening socket: a client that connects while no smtpd runs gets its greeting from the next.
+    for pid in service.workers("smtpd"):
+        os.kill(pid, signal.SIGSTOP)
+    client = socket.create_connection(("127.0.0.1", service.port), timeout=30 * PATIENCE)
+    for pid in service.workers("smtpd"):
+        os.kill(pid, signal.SIGKILL)
+    assert client.recv(100).startswith(b"220")
+    client.close()
+
+
+def test_row_149_children_of_a_dead_master_leave_and_the_next_master_finds_the_queue(instance):
+    instance.relay_to(1)
+    service = instance.start()
+    for _ in range(5):
+        service.send("x@elsewhere.example")
+    children = service.workers_all()
+    os.kill(service.master, signal.SIGKILL)
+    wait_for(lambda: not any(running(pid) for pid in children), 15, "the workers' end")
+    service.master = None
+    service.start(write=False)
+    assert len(service.queue()) == 5
+
+
+def test_row_150_stopped_workers_do_not_stop_the_others(one_instance, sink):
+    one_instance.relay_to(sink.port)
+    service = one_instance.start()
+    for role in ("policy", "logger", "local"):
+        pid = service.worker(role)
+        os.kill(pid, signal.SIGSTOP)
+        service.send("x@elsewhere.example")
+        fresh_session_works(service)
+        os.kill(pid, signal.SIGCONT)
+    sink.wait(3)
+
+
+def test_row_151_a_worker_that_dies_at_start_is_throttled_and_others_live(one_instance, tmp_path):
+    import shutil
+    programs = tmp_path / "programs"
+    shutil.copytree(PROGRAMS, programs)
+    tmp_path.chmod(0o755)
+    for parent in list(tmp_path.parents)[:3]:
+        if str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    (programs / "policy").unlink()
+    (programs / "policy").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "policy").chmod(0o755)
+    one_instance.matador["program_directory"] = programs
+    service = one_instance.start()
+    time.sleep(5)
+    fresh_session_works(service)
+    deaths = len(re.findall("worker-died.*program=policy", service.log()))
+    assert 2 <= deaths <= 20, deaths
+    assert service.log().count("worker-failing") <= 1
+    service.send("jane.doe@acme.com")
+    service.wait_mail("jdoe")
+
+
+def test_row_155_a_hundred_sessions_in_data_finish_across_two_reloads(one_instance):
+    one_instance.configuration["maximum_recipients_per_message"] = 50
+    service = one_instance.start()
+    workers = set(service.workers("smtpd"))
+    clients = []
+    for i in range(100):
+        client = service.connect(60)
+        client.begin("jane.doe@acme.com")
+        client.command("DATA")
+        client.raw(b"Subject: across %d\r\n\r\nhalf\r\n" % i)
+        clients.append(client)
+    service.configuration["maximum_recipients_per_message"] = 3
+    service.reload()
+    service.configuration["maximum_recipients_per_message"] = 2
+    service.reload()
+    for client in clients:
+        client.raw(b"rest\r\n.\r\n")
+    for client in clients:
+        assert client.reply().startswith("250")
+        # the session keeps the documents it began with
+        client.command("MAIL FROM:<a@example.org>")
+        for _ in range(4):
+            assert client.command("RCPT TO:<bob@acme.com>").startswith("250")
+        client.close()
+    assert set(service.workers("smtpd")) == workers
+    with service.connect() as client:
+        client.command("EHLO a.example")
+        client.command("MAIL FROM:<a@example.org>")
+        replies = [client.command(f"RCPT TO:<{name}@acme.com>")[:3] for name in ("bob", "jdoe", "jane.doe")]
+        assert replies == ["250", "250", "452"], replies
+    service.wait_mail("jdoe", 100, 60)
+
+
+def test_row_155_a_broken_file_keeps_the_old_configuration(service):
+    service.configuration["relay_enforcement"] = "sometimes"
+    result = service.reload(check=False)
+    assert result.returncode == 78 and "relay_enforcement" in result.stderr
+    fresh_session_works(service)
+    service.wait_log("configuration-refused")
+
+
+def test_reload_refuses_by_name_what_needs_a_restart(service):
+    service.matador["smtpd_processes"] = 3
+    result = service.reload(check=False)
+    assert result.returncode != 0 and "smtpd_processes" in result.stderr and "restart" in result.stderr
+
+
+def test_reload_opens_and_closes_ports(service):
+    from matador import free_port
+    old = service.port
+    service.port = free_port()
+    service.server["smtp_inbound"]["tcp_port"] = service.port
+    service.reload()
+    fresh_session_works(service)
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", old), timeout=2).close()
+
+
+def test_reload_brings_new_people(service):
+    service.people.append({"name": "New Comer/Acme", "internet_address": "new@acme.com", "mail_file": "newcomer"})
+    service.reload()
+    def accepted():
+        with service.connect() as client:
+            client.command("EHLO a.example")
+            client.command("MAIL FROM:<a@example.org>")
+            return client.command("RCPT TO:<new@acme.com>").startswith("250")
+    wait_for(accepted, 10, "the new person")
+    service.send("new@acme.com")
+    service.wait_mail("newcomer")
+
+
+def test_sighup_reloads_and_sigterm_stops(service):
+    os.kill(service.master, signal.SIGHUP)
+    service.wait_log(r"reloaded")
+    fresh_session_works(service)
+    pids = [service.master, *service.workers_all()]
+    os.kill(service.master, signal.SIGTERM)
+    wait_for(lambda: not any(running(pid) for pid in pids), 40, "the end")
+
+
+def test_row_156_stop_under_load_and_start_again_loses_nothing(instance, sink):
+    instance.relay_to(sink.port)
+    service = instance.start()
+    accepted = []
+
+    def load(number):
+        for i in range(200):
+            subject = f"load-{number}-{i}"
+            try:
+                service.send("x@elsewhere.example", subject=subject)
+                accepted.append(subject)
+            except Exception:  # pylint: disable=broad-except
+                time.sleep(0.1)
+    threads = [threading.Thread(target=load, args=(n,)) for n in range(5)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    service.stop()
+    service.start(write=False)
+    for thread in threads:
+        thread.join()
+    wait_for(lambda: len({re.search(rb"Subject: (\S+)", m.octets).group(1).decode() for m in sink.messages}) >= len(accepted), 60,
+             "every accepted message")
+    arrived = {re.search(rb"Subject: (\S+)", message.octets).group(1).decode() for message in sink.messages}
+    assert set(accepted) <= arrived
+    service.wait_queue_empty()
+
+
+def test_a_hundred_thousand_people_load_and_answer_fast(one_instance):
+    service = one_instance
+    service.write_configuration()
+    with open(service.folder / "etc" / "directory" / "many.conf", "w") as file:
+        for i in range(100_000):
+            file.write(f'person "Person {i}/Many/Acme" {{\n    short_names = {{ p{i} }}\n    internet_address = person.{i}@acme.com\n'
+                       f'    mail_file = "many/p{i}"\n}}\n')
+    started = time.monotonic()
+    service.command("check", check=True)
+    checked = time.monotonic() - started
+    service.start(write=False)
+    service.wait_log("directory-loaded", 30)
+    with service.connect() as client:
+        client.command("EHLO a.example")
+        client.command("MAIL FROM:<a@example.org>")
+        started = time.monotonic()
+        for i in range(0, 100_000, 1000):
+            assert client.command(f"RCPT TO:<person.{i}@acme.com>").startswith("250"), i
+        answered = time.monotonic() - started
+    print(f"\n100,000 people: checked in {checked:.2f} s, 100 look-ups in {answered:.3f} s")
+    assert checked < 15 * PATIENCE and answered < 5 * PATIENCE
+
+
+def test_idle_limits_close_a_silent_session(one_instance):
+    one_instance.configuration["session_idle_timeout"] = "2s"
+    service = one_instance.start()
+    with service.connect() as client:
+        client.command("EHLO a.example")
+        client.socket.settimeout(10 * PATIENCE)
+        assert client.reply().startswith("421")
+        assert client.closed()
+
+
+def test_total_session_time_is_limited(one_instance):
+    one_instance.configuration["session_time_limit"] = "3s"
+    service = one_instance.start()
+    with service.connect() as client:
+        stop = time.monotonic() + 20 * PATIENCE
+        reply = ""
+        while time.monotonic() < stop and not reply.startswith("421"):
+            reply = client.command("NOOP")
+            time.sleep(0.3)
+        assert reply.startswith("421")
