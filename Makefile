@@ -27,10 +27,12 @@ LIBS_common    = $(COMMON_LIBS) $(IDN2_LIBS)
 # The control command reads a stopped queue itself and checks etc/ as master does.
 ARCHIVES_matador = $(BUILD)/qmgr/libqmgr.a
 
-MANUALS := $(wildcard master/*.8 master/*/*.8 smtpd/*.8 router/*.8 resolver/*.8 qmgr/*.8 directory/*.8 policy/*.8 smtp/*.8 local/*.8 common/conf/*.5 common/log/*.5)
+# Pages about tables are printed from the tables.
+GENERATED_MANUALS := $(BUILD)/manuals/matador-log.5
+MANUALS := $(wildcard master/*.8 master/*/*.8 smtpd/*.8 router/*.8 resolver/*.8 qmgr/*.8 directory/*.8 policy/*.8 smtp/*.8 local/*.8 common/conf/*.5) $(GENERATED_MANUALS)
 
 WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla
-HARDENING = -fstack-protector-strong -fstack-clash-protection -fPIE -Wl,-z,relro,-z,now
+HARDENING = -fstack-protector-strong -fstack-clash-protection -fPIE
 ifeq ($(SANITIZE),)
 HARDENING += -D_FORTIFY_SOURCE=2
 SANITIZE_FLAGS =
@@ -44,6 +46,9 @@ WARNINGS += -Werror
 endif
 ALL_CFLAGS   = -std=gnu11 $(WARNINGS) $(HARDENING) $(CONFIGURED_CFLAGS) $(SANITIZE_FLAGS) $(CFLAGS)
 ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now $(CONFIGURED_LDFLAGS) $(SANITIZE_FLAGS) $(LDFLAGS)
+
+# `make V=1` shows whole commands.
+QUIET = $(if $(V),,@echo "  $(1) $(2)";)
 
 object = $(patsubst %.c,$(BUILD)/%.o,$(1))
 without_main = $(filter-out %/main.c,$(1))
@@ -72,29 +77,38 @@ $(BUILD)/generated/conf_scanner.c: common/conf/scanner.l $(BUILD)/generated/conf
 	@mkdir -p $(@D)
 	$(FLEX) -o $@ $<
 $(GENERATED_OBJECTS): %.o: %.c
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Wno-unused -MMD -MP -c -o $@ $<
+	$(call QUIET,CC,$@)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Wno-unused -MMD -MP -c -o $@ $<
 
 # ---- objects, archives, programs --------------------------------------------------------------
 $(BUILD)/%.o: %.c config.mk | $(BUILD)/generated/conf_grammar.h
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call QUIET,CC,$@)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/common/libcommon.a: $(call object,$(SOURCES_common)) $(GENERATED_OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@$(AR) rcs $@ $^
 
 # A program is its main.o over an archive of everything else in its folder: tests link the archive.
 define program_rules
 $(BUILD)/$(1)/lib$(1).a: $(call object,$(call without_main,$(SOURCES_$(1))))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	@$$(AR) rcs $$@ $$^
 $(2): $(call object,$(filter %/main.c,$(SOURCES_$(1)))) $(BUILD)/$(1)/lib$(1).a $$(ARCHIVES_$(1)) $(BUILD)/common/libcommon.a
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS_$(1)) $$(LIBS_common)
+	$$(call QUIET,LINK,$$@)$$(CC) $$(ALL_CFLAGS) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS_$(1)) $$(LIBS_common)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p),$(BUILD)/libexec/matador/$(p))))
 $(eval $(call program_rules,matador,$(BUILD)/sbin/matador))
+
+# ---- manual pages made from tables --------------------------------------------------------------
+$(BUILD)/manuals/%.5: $(BUILD)/tools/%-manual
+	@mkdir -p $(@D)
+	$< | sed "s/[$$]Mdocdate[$$]/$$(date -u +'%B %-d, %Y')/" >$@.new
+	@mv $@.new $@
+$(BUILD)/tools/matador-log-manual: tools/log-manual.c common/log/events.def config.mk
+	@mkdir -p $(@D)
+	$(call QUIET,CC,$@)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -o $@ $<
 
 # ---- unit tests: tests/unit/PROGRAM/test_X.c over PROGRAM's archive, tests/unit/common over common's --
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
@@ -104,7 +118,7 @@ archive_of    = $(if $(filter-out common,$(1)),$(BUILD)/$(1)/lib$(1).a)
 .SECONDEXPANSION:
 $(UNIT_TESTS): %: %.o $$(call archive_of,$$(call program_of,$$@)) $$(ARCHIVES_$$(call program_of,$$@)) $(BUILD)/common/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS_$(call program_of,$@)) $(LIBS_common) $(CMOCKA_LIBS)
+	$(call QUIET,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS_$(call program_of,$@)) $(LIBS_common) $(CMOCKA_LIBS)
 
 check: check-unit check-manuals check-functional
 unit-tests: $(UNIT_TESTS)
@@ -113,7 +127,7 @@ check-unit: $(UNIT_TESTS)
 check-functional: programs
 	@tools/run-functional-tests $(BUILD)
 
-check-manuals:
+check-manuals: $(GENERATED_MANUALS)
 	@mandoc -Tlint -Wwarning $(MANUALS) && echo "manuals: $(words $(MANUALS)) passed, 0 failed"
 
 run: programs
@@ -130,13 +144,13 @@ FUZZ_SOURCES := $(wildcard tests/fuzz/*/fuzz_*.c)
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/fuzz/%,$(FUZZ_SOURCES))
 $(FUZZERS): $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $$(call archive_of,$$(call program_of,$$@)) $(BUILD)/common/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_$(call program_of,$@)) $(LIBS_common)
+	$(call QUIET,LINK,$@)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_$(call program_of,$@)) $(LIBS_common)
 fuzz-programs: $(FUZZERS)
 fuzz:
 	@tools/run-fuzzers
 
 # ---- installation -------------------------------------------------------------------------------
-install: programs
+install: programs $(GENERATED_MANUALS)
 	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(libexecdir)/matador $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(mandir)/man5 \
 		$(DESTDIR)$(sysconfdir)/matador/directory $(DESTDIR)$(systemd_unit_dir) $(DESTDIR)$(docdir)
 	$(INSTALL) -m 755 $(BUILD)/sbin/matador $(DESTDIR)$(sbindir)/matador
