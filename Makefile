@@ -28,7 +28,7 @@ LIBS_common    = $(COMMON_LIBS) $(IDN2_LIBS)
 ARCHIVES_matador = $(BUILD)/qmgr/libqmgr.a
 
 # Pages about tables are printed from the tables.
-GENERATED_MANUALS := $(BUILD)/manuals/matador-log.5
+GENERATED_MANUALS := $(BUILD)/manuals/matador-log.5 $(BUILD)/manuals/matador-documents.5
 MANUALS := $(wildcard master/*.8 master/*/*.8 smtpd/*.8 router/*.8 resolver/*.8 qmgr/*.8 directory/*.8 policy/*.8 smtp/*.8 local/*.8 common/conf/*.5) $(GENERATED_MANUALS)
 
 WARNINGS  = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla
@@ -109,6 +109,9 @@ $(BUILD)/manuals/%.5: $(BUILD)/tools/%-manual
 $(BUILD)/tools/matador-log-manual: tools/log-manual.c common/log/events.def config.mk
 	@mkdir -p $(@D)
 	$(call QUIET,CC,$@)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -o $@ $<
+$(BUILD)/tools/matador-documents-manual: tools/settings-manual.c $(BUILD)/common/libcommon.a config.mk
+	@mkdir -p $(@D)
+	$(call QUIET,CC,$@)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c %.a,$^) $(LIBS_common)
 
 # ---- unit tests: tests/unit/PROGRAM/test_X.c over PROGRAM's archive, tests/unit/common over common's --
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
@@ -190,4 +193,4 @@ clean:
 distclean: clean
 	rm -rf config.mk config.h config.h.in config.log config.status configure autom4te.cache tools/autoconf run
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

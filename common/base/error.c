@@ -46,15 +46,14 @@ error_prefix(struct error *error, const char *format, ...)
 {
 	va_list arguments;
 	char text[sizeof(error->text)];
-	int length;
 
 	if (error == NULL)
 		return -1;
 	va_start(arguments, format);
-	length = vsnprintf(text, sizeof(text), format, arguments);
+	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	if (length >= 0 && (size_t)length < sizeof(text))
-		snprintf(text + length, sizeof(text) - (size_t)length, ": %s", error->text);
+	strlcat(text, ": ", sizeof(text));
+	strlcat(text, error->text, sizeof(text));
 	memcpy(error->text, text, sizeof(text));
 	return -1;
 }

@@ -8,7 +8,8 @@
  *
  * Packets queued in one turn of the event loop leave together (sendmmsg); arrivals are read in batches
  * (recvmmsg). A message's strings and bytes are lent to the handler until it returns; a descriptor is
- * given to it. A handler may close or free its own channel.
+ * given to it, and may be -1 although the message should have one. A handler may free its own or any other channel.
+ * The two events below come from the event loop only, never from inside channel_send() or channel_flush().
  */
 #ifndef COMMON_IPC_CHANNEL_H
 #define COMMON_IPC_CHANNEL_H

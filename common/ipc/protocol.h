@@ -62,17 +62,21 @@ struct ipc_protocol {
 	size_t message_count;
 };
 
+/* The protocol of that name, or NULL. */
+const struct ipc_protocol *ipc_protocol_by_name(const char *name);
+
 #define IPC_STRUCT_MAX 512	/* no message struct is larger; checked at compile time */
 
 /*
- * Appends message (the struct of type) to packet. False when a string or bytes field is over its limit
+ * Appends message (the struct of type) to packet, its number first. False when a string or bytes field is over its limit
  * or the packet would be too large. *descriptor_out is the descriptor to send with it, or -1.
  */
 bool ipc_pack(const struct ipc_message *type, const void *message, struct buffer *packet, int *descriptor_out);
 
 /*
  * Fills message (room for type->struct_size) from the packet behind its first byte. Strings and bytes are
- * lent from packet. descriptor is what came with it, or -1. False when anything is out of bounds.
+ * lent from packet. descriptor is what came with it, or -1; it stays the caller's when the result is false, as it is
+ * when anything is out of bounds or a descriptor came with a message that has none.
  */
 bool ipc_unpack(const struct ipc_message *type, const void *data, size_t length, int descriptor, void *message);
 

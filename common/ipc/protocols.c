@@ -1,5 +1,6 @@
 /* protocols - the description of every protocol, expanded from its table */
 #include <stddef.h>
+#include <string.h>
 
 #include "common/ipc/worker.h"
 #include "common/ipc/log.h"
@@ -52,3 +53,16 @@
 #define IPC_PROTOCOL control
 #include "common/ipc/define.h"
 
+const struct ipc_protocol *
+ipc_protocol_by_name(const char *name)
+{
+	static const struct ipc_protocol *const all[] = { &worker_protocol, &log_protocol, &deposit_protocol,
+		&route_protocol, &deliver_protocol, &dns_protocol, &directory_protocol, &policy_protocol, &queue_protocol,
+		&control_protocol };
+	size_t i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcmp(all[i]->name, name) == 0)
+			return all[i];
+	return NULL;
+}

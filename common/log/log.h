@@ -53,12 +53,23 @@ extern const struct log_event_row log_event_rows[LOG_EVENT_COUNT];
 void log_open(const char *program);
 /* From now on events go to logger over this channel; NULL: to standard error. Borrowed. */
 void log_set_channel(struct channel *channel);
+/* From now on events go to sink; for logger's own ones. */
+typedef void log_sink_cb(enum log_event_number event, int64_t wall_ms, const char *const *values, unsigned count);
+void log_set_sink(log_sink_cb *sink);
 /* The least severe events that are made at all (mail_logging_level). */
 void log_set_level(enum log_severity least);
 
-/* Appends one line without its end: "name key=value ..." with values quoted and escaped as needed. */
+/* How many keys an event has. */
+unsigned log_key_count(enum log_event_number event);
+
+/* Octets of a value that are shown; behind them stand three dots. */
+#define LOG_VALUE_MAX 1024
+
+/* Appends one line without its end: "name key=value ..." with values quoted and escaped as needed. NULL values as in
+ * log_values(). */
 void log_format_text(struct buffer *line, enum log_event_number event, const char *const *values, unsigned count);
-/* The same as a JSON object. */
+/* The same as a JSON object: time, source, pid, severity, event (no event has a key of these names), then its keys; all values
+ * are strings. */
 void log_format_json(struct buffer *line, enum log_event_number event, const char *const *values, unsigned count,
     const char *program, uint32_t process, int64_t wall_ms);
 

@@ -44,7 +44,16 @@ int address_parse_path(const char *text, size_t length, unsigned flags, struct a
 /* Parses a bare mailbox "local@domain" (flags as above, brackets not allowed), all of text. */
 int address_parse(const char *text, size_t length, unsigned flags, struct address *address_out, struct error *error);
 
-/* Splits at the last '@' outside quotes. domain is "" when there is none. False when either part is too long for its room. */
+/*
+ * Makes an address of a local part as it is meant (without quotes) and a domain or literal: for names that were never written
+ * as RFC 5321 wants, "Jane Doe/Sales/Acme" at "acme.com".
+ */
+int address_make(const char *local_part, const char *domain, unsigned flags, struct address *address_out, struct error *error);
+
+/*
+ * Splits at the last '@' outside quotes (quotes that begin the text). The parts stay as written. domain is "" when there is none.
+ * False when either part is too long for its room.
+ */
 bool address_split(const char *text, char local_part[static ADDRESS_TEXT_MAX], char domain[static ADDRESS_DOMAIN_MAX + 1]);
 
 /* A host name as RFC 1123 and RFC 5321 want it: labels of 1 to 63, no leading or trailing '-', 255 in all; UTF-8 labels when allowed. */

@@ -21,6 +21,9 @@ struct event_base;
 struct settings;
 struct worker;
 
+/* The pair to master; the program's one argument is the number of the instance. */
+#define WORKER_PAIR_DESCRIPTOR 3
+
 enum listen_purpose { LISTEN_SMTP, LISTEN_SMTPS, LISTEN_SUBMISSION };
 
 /* What a program answers a peer with: the handlers of one pair. Given back by the introduced hook. */

@@ -113,7 +113,8 @@ void store_park(struct store *store, const struct envelope *envelope, bool held)
 typedef void (*store_take_cb)(void *context, struct envelope *envelope, const struct error *error);
 /* Those whose earliest attempt is at or before now_ms (wall), oldest first, at most limit. */
 void store_take_due(struct store *store, int64_t now_ms, unsigned limit, store_take_cb callback, void *context);
-/* Those waiting for a destination ("transport:next_hop") and due, oldest first, at most limit. */
+/* Those waiting for a destination ("transport:next_hop") and due, oldest first, at most limit. Under its destination a waiting recipient
+ * that was never tried (attempts 0) is due at once, whatever its next_attempt_ms: it only waits for its turn. */
 void store_take_destination(struct store *store, const char *destination, int64_t now_ms, unsigned limit,
     store_take_cb callback, void *context);
 /* One message by id, held or not. */
@@ -123,8 +124,11 @@ int64_t store_next_due_ms(const struct store *store);
 
 /* ---- reading ---- */
 
+/* Octets of content of a message that is not parked (a list tells them of those that are); 0 for any other. */
+uint64_t store_size(struct store *store, uint64_t id);
+
 /* The inline content of a message, parked or not; NULL and an error when it is gone or does not verify, or NULL without an error
- * when its body is a file. The callback holds it. */
+ * when its body is a file. The content is given to the callback, which releases it. */
 typedef void (*store_content_cb)(void *context, uint64_t id, struct store_content *content, const struct error *error);
 void store_read_content(struct store *store, uint64_t id, store_content_cb callback, void *context);
 

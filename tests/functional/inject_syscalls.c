@@ -6,6 +6,7 @@
  * stack pointer), reads the result, restores registers and memory, detaches. Prints "ok" or the name of the errno.
  * x86-64 and aarch64 Linux.
  */
+#define _GNU_SOURCE
 #include <elf.h>
 #include <errno.h>
 #include <stdio.h>

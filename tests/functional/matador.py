@@ -287,7 +287,7 @@ class Dialogue:
             line = self.line()
             if not line:
                 return "\n".join(lines)
-            assert re.fullmatch(rb"[2-5][0-9][0-9][ -][\x20-\x7e]*\r\n", line) and len(line) <= 512, line
+            assert re.fullmatch(rb"[2-5][0-9][0-9][ -][\x20-\x7e\x80-\xff]*\r\n", line) and len(line) <= 512, line
             lines.append(line[:-2].decode())
             if line[3:4] == b" ":
                 return "\n".join(lines)

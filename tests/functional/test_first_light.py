@@ -107,7 +107,7 @@ def test_bdat_carries_what_data_carries(service):
         client.begin("bob@acme.com")
         client.raw(b"BDAT 22\r\nSubject: chunks\r\n\r\n.\r\n")
         assert client.reply().startswith("250")
-        client.raw(b"BDAT 13 LAST\r\nRSET\r\n.\r\nend\r\n"[:14 + 13])
+        client.raw(b"BDAT 14 LAST\r\nRSET\r\n.\r\nend\r\n")
         assert client.reply().startswith("250")
     message = service.wait_mail("bob")[0]
     assert b"Subject: chunks" in message and b"\n.\nRSET\n.\n" in message
@@ -145,13 +145,19 @@ def test_a_host_name_as_relay_host_is_looked_up_by_the_resolver(one_instance, si
 
 
 def test_local_submission_needs_no_port(service):
-    result = service.command("submit", "-f", "jane.doe@acme.com", "bob@acme.com", check=True,
+    result = service.command("submit", "-i", "-f", "jane.doe@acme.com", "bob@acme.com", check=True,
                              input="Subject: by hand\n\nwith bare line feeds\n.\nand a dot\n")
     assert result.returncode == 0
     message = service.wait_mail("bob")[0]
     parsed = email.message_from_bytes(message)
     assert parsed["Date"] and parsed["Message-ID"] and parsed["From"]
     assert b"\n.\nand a dot\n" in message
+
+
+def test_without_i_a_line_with_a_dot_ends_the_message_as_sendmail_has_it(service):
+    service.command("submit", "bob@acme.com", check=True, input="Subject: dot\n\nbefore\n.\nafter\n")
+    message = service.wait_mail("bob")[0]
+    assert b"before" in message and b"after" not in message
 
 
 def test_submission_to_a_stopped_service_takes_nothing(instance):

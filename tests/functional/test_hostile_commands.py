@@ -240,7 +240,9 @@ def test_row_31_talking_before_the_greeting_keeps_the_order(service):
     finish(service)
 
 
-def test_row_32_a_thousand_pipelined_commands_are_answered_in_order(service):
+def test_row_32_a_thousand_pipelined_commands_are_answered_in_order(one_instance):
+    one_instance.configuration["smtp_in_vrfy"] = "enabled"
+    service = one_instance.start()
     with ehlo(service, 60) as client:
         client.raw(b"".join(b"NOOP\r\n" if i % 2 else b"VRFY x%d\r\n" % i for i in range(1000)))
         for i in range(1000):
@@ -357,7 +359,9 @@ def test_row_36_random_walks_agree_with_the_model(one_instance, seed):
                 client.raw(b"BDAT %d%s\r\n" % (len(octets), b" LAST" if move == "last" else b"") + octets)
                 reply = client.reply()
                 if not (sender and recipients):
+                    # a chunk that fails ends the transaction, whatever it was (row 10)
                     assert reply[0] == "5", (step, reply)
+                    sender, recipients = False, 0
                 elif move == "last":
                     assert reply[:3] == ("554" if spoiled else "250"), (step, reply)
                     sender, recipients, chunks, spoiled = False, 0, False, False

@@ -63,15 +63,8 @@ def test_row_45_addresses_never_become_paths(service, address):
 def test_row_45_a_mail_file_never_leaves_the_mail_directory(one_instance, name):
     one_instance.people.append({"name": "Path Walker/Acme", "internet_address": "path@acme.com", "mail_file": name})
     one_instance.write_configuration()
-    one_instance.command("setup", check=True)
     started = one_instance.command("start")
-    if started.returncode == 0:
-        one_instance.master = int((one_instance.folder / "spool" / "master.lock").read_text().split()[0])
-        one_instance.send("path@acme.com")
-        time.sleep(1)
-    else:
-        assert started.returncode == 78 and "mail_file" in started.stderr, started.stderr
-    assert not list(one_instance.folder.glob("escape*")) and not list(one_instance.folder.glob("../escape*"))
+    assert started.returncode == 78 and "mail_file" in started.stderr, started.stderr
 
 
 @pytest.mark.parametrize("address", ["a%elsewhere.example@acme.com", "elsewhere.example!a@acme.com",
@@ -233,7 +226,7 @@ def test_row_59_a_line_of_a_megabyte_is_cut_without_loss(relay):
         client.sendmail("a@example.org", ["x@elsewhere.example"], b"Subject: long\r\n\r\n" + line + b"\r\n")
     wait_for(lambda: relay.sink.messages, 30, "the message")
     assert b"".join(relay.sink.messages[0].body.split()) == line
-    assert max(len(piece) for piece in relay.sink.wire[0].split(b"\r\n")) <= 998
+    assert max(len(piece) for piece in relay.sink.messages[0].octets.split(b"\r\n")) <= 998
     finish(relay)
 
 

@@ -128,7 +128,7 @@ def account(load, found, in_flight):
 def drain(service, seconds):
     """Retries until nothing waits."""
     def empty():
-        service.command("queue", "retry")
+        service.command("queue", "retry", "--all")
         return not service.queue()
     wait_for(empty, seconds, "an empty queue", every=1)
 

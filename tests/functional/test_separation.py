@@ -16,7 +16,7 @@ NETWORK_ROLES = ("smtpd", "smtp", "resolver", "router", "policy")
 
 def status_field(pid, field):
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return re.search(rf"^{field}:\s*(.*)$", text, re.M).group(1)
+    return re.search(rf"^{field}:[ \t]*(.*)$", text, re.M).group(1)
 
 
 def test_every_program_runs_once_more_than_one_smtpd_may(service):
@@ -56,6 +56,7 @@ def test_a_plain_users_workers_have_no_new_privs_and_landlock(service):
     assert "landlock" in status or "chroot" in status
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can look into processes that forbid tracing")
 def test_network_workers_hold_no_file_but_sealed_settings(service):
     for role in NETWORK_ROLES:
         for pid in service.workers(role):

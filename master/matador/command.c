@@ -1,0 +1,106 @@
+/* command - see command.h */
+#include "master/matador/command.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+static const struct command commands[] = {
+#define COMMAND(name, arguments, function, summary, help) { name, arguments, function, summary, help },
+#include "master/matador/command.def"
+#undef COMMAND
+};
+
+/* How many of the given words are the words of name; 0 when it is another command. */
+static int
+match_name(const char *name, int argc, char **argv)
+{
+	int words = 0;
+
+	for (const char *word = name; word != NULL; words++) {
+		const char *blank = strchr(word, ' ');
+		size_t length = blank == NULL ? strlen(word) : (size_t)(blank - word);
+
+		if (words >= argc || strlen(argv[words]) != length || memcmp(argv[words], word, length) != 0)
+			return 0;
+		word = blank == NULL ? NULL : blank + 1;
+	}
+	return words;
+}
+
+const struct command *
+command_find(int argc, char **argv, int *words_out)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
+		*words_out = match_name(commands[i].name, argc, argv);
+		if (*words_out > 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+void
+command_print_help(const struct command *command)
+{
+	printf("usage: matador [-c FOLDER] %s%s%s\n%s\n%s", command->name, command->arguments[0] == '\0' ? "" : " ",
+	    command->arguments, command->summary, command->help);
+}
+
+void
+command_print_all(void)
+{
+	printf("usage: matador [-c FOLDER] COMMAND [ARGUMENT ...]\n"
+	    "  -c FOLDER   where matador.conf is (default: " SYSCONFDIR "/matador)\n\n");
+	for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
+		printf("  %-14s %s\n", commands[i].name, commands[i].summary);
+	printf("\n`matador COMMAND --help` says more.\n");
+}
+
+int
+command_fail(char **argv, int status, const char *format, ...)
+{
+	va_list arguments;
+
+	/* as sendmail or mailq the name says enough */
+	if (strcmp(program_invocation_short_name, "sendmail") == 0 || strcmp(program_invocation_short_name, "mailq") == 0)
+		fprintf(stderr, "%s: ", program_invocation_short_name);
+	else
+		fprintf(stderr, "matador %s: ", argv[0]);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	return status;
+}
+
+int
+command_expect_json(int argc, char **argv, bool *json_out)
+{
+	static const struct option options[] = { { "json", no_argument, NULL, 'j' }, NO_OPTIONS };
+	int option;
+
+	optind = 0;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option != 'j')
+			return EX_USAGE;
+		if (json_out == NULL)
+			return command_fail(argv, EX_USAGE, "--json has no meaning here");
+		*json_out = true;
+	}
+	return EX_OK;
+}
+
+int
+command_expect_nothing(int argc, char **argv)
+{
+	static const struct option options[] = { NO_OPTIONS };
+
+	optind = 0;
+	if (getopt_long(argc, argv, "", options, NULL) != -1)
+		return EX_USAGE;
+	if (optind < argc)
+		return command_fail(argv, EX_USAGE, "takes no argument: %s", argv[optind]);
+	return EX_OK;
+}

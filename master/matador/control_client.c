@@ -1,0 +1,97 @@
+/* control_client - see control_client.h */
+#include "master/matador/control_client.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/ipc/control.h"
+
+struct exchange {
+	struct event_base *base;
+	void (*line)(void *context, const char *text);
+	void *context;
+	struct control_reply *reply;
+	bool answered;
+	char reason[200];
+};
+
+static void
+handle_line(void *context, struct channel *channel UNUSED, const struct control_line *message)
+{
+	struct exchange *exchange = context;
+
+	if (exchange->line != NULL)
+		exchange->line(exchange->context, message->text);
+}
+
+static void
+handle_answer(void *context, struct channel *channel UNUSED, const struct control_answer *message)
+{
+	struct exchange *exchange = context;
+
+	exchange->answered = true;
+	exchange->reply->status = message->status;
+	exchange->reply->socket = message->socket;
+	buffer_append_string(&exchange->reply->text, message->text);
+	event_base_loopbreak(exchange->base);
+}
+
+static void
+handle_closed(void *context, struct channel *channel UNUSED, const char *reason)
+{
+	struct exchange *exchange = context;
+
+	snprintf(exchange->reason, sizeof(exchange->reason), "%s", reason);
+	event_base_loopbreak(exchange->base);
+}
+
+static int
+connect_to(const char *path, struct error *error)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int length = snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	int file, number;
+
+	if (length < 0 || (size_t)length >= sizeof(address.sun_path))
+		return error_set(error, ERROR_INVALID, "control_socket: %s is too long", path);
+	file = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (file == -1)
+		return error_system(error, errno, "making a socket");
+	if (connect(file, (const struct sockaddr *)&address, sizeof(address)) == 0)
+		return file;
+	number = errno;
+	close(file);
+	if (number == ENOENT || number == ECONNREFUSED)
+		return error_set(error, ERROR_UNAVAILABLE, "the service does not run (nobody listens on %s)", path);
+	return error_system(error, number, "%s", path);
+}
+
+int
+control_ask(const char *path, const char *command, const char *argument, void (*line)(void *context, const char *text),
+    void *context, struct control_reply *reply, struct error *error)
+{
+	static const struct control_handlers handlers = { .control_line = handle_line, .control_answer = handle_answer };
+	static const struct channel_events events = { .closed = handle_closed, .ready = NULL };
+	struct control_request request = { .command = command, .argument = argument == NULL ? "" : argument };
+	struct exchange exchange = { .line = line, .context = context, .reply = reply };
+	struct channel *channel;
+	int file = connect_to(path, error);
+
+	*reply = (struct control_reply){ .status = 0, .text = BUFFER_INITIALIZER(0), .socket = -1 };
+	if (file == -1)
+		return -1;
+	exchange.base = event_base_new();
+	channel = channel_open(exchange.base, file, &control_protocol, IPC_ASKS, &handlers, &events, &exchange);
+	send_control_request(channel, &request);
+	event_base_dispatch(exchange.base);
+	channel_free(&channel);
+	event_base_free(exchange.base);
+	if (exchange.answered)
+		return 0;
+	buffer_free(&reply->text);
+	return error_set(error, ERROR_SYSTEM, "master ended the conversation: %s", exchange.reason);
+}

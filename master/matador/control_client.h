@@ -1,0 +1,21 @@
+/* control_client - asks master over the control socket */
+#ifndef MASTER_MATADOR_CONTROL_CLIENT_H
+#define MASTER_MATADOR_CONTROL_CLIENT_H
+
+#include "common/base/buffer.h"
+#include "common/base/error.h"
+
+struct control_reply {
+	int status;			/* for the exit */
+	struct buffer text;		/* a message for standard error */
+	int socket;			/* a pair's end to the program asked for, or -1; the caller's */
+};
+
+/*
+ * Sends one command and waits for its end; line is called for each result (may be NULL). -1 and an error of kind
+ * ERROR_UNAVAILABLE when nobody listens: the service does not run. Otherwise reply is filled, its text is the caller's to free.
+ */
+int control_ask(const char *path, const char *command, const char *argument, void (*line)(void *context, const char *text),
+    void *context, struct control_reply *reply, struct error *error);
+
+#endif

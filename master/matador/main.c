@@ -1,0 +1,98 @@
+/*
+ * matador - the control command; as sendmail, mailq and newaliases what other programs expect of a mail system
+ *
+ * SECURITY: runs with the rights of its caller and is never installed set-user-id. It asks master over the control socket, where
+ * the kernel tells who is calling; submissions go to smtpd like any other client's. Text that comes from mail (addresses,
+ * replies) is cleaned of control characters before it is printed to a terminal.
+ */
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "master/matador/command.h"
+
+static int
+explain_aliases(void)
+{
+	fprintf(stderr, "newaliases: nothing to do: there is no alias file. Who gets which mail stands in the Person, Group and "
+	    "Mail-In Database documents of the folder directory/; after a change: matador reload\n");
+	return EX_OK;
+}
+
+/* Whether --help stands before the arguments proper. */
+static bool
+wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--help") == 0)
+			return true;
+	return false;
+}
+
+static int
+run_words(const char *folder, int argc, char **argv)
+{
+	const struct command *command;
+	int words;
+
+	command = command_find(argc, argv, &words);
+	if (command == NULL) {
+		fprintf(stderr, "matador: there is no command %s; `matador help` lists all\n", argv[0]);
+		return EX_USAGE;
+	}
+	argc -= words - 1;
+	argv += words - 1;
+	argv[0] = (char *)(uintptr_t)command->name;
+	if (wants_help(argc, argv)) {
+		command_print_help(command);
+		return EX_OK;
+	}
+	return command->run(folder, argc, argv);
+}
+
+static int
+run_command(int argc, char **argv)
+{
+	const char *folder = SYSCONFDIR "/matador";
+	int option;
+
+	while ((option = getopt(argc, argv, "+c:h-:")) != -1) {
+		if (option == 'c') {
+			folder = optarg;
+		} else if (option == 'h' || (option == '-' && strcmp(optarg, "help") == 0)) {
+			command_print_all();
+			return EX_OK;
+		} else {
+			fprintf(stderr, "usage: matador [-c FOLDER] COMMAND [ARGUMENT ...]; `matador help` lists the commands\n");
+			return EX_USAGE;
+		}
+	}
+	if (optind == argc) {
+		command_print_all();
+		return EX_USAGE;
+	}
+	return run_words(folder, argc - optind, argv + optind);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *name = strrchr(argv[0], '/') == NULL ? argv[0] : strrchr(argv[0], '/') + 1;
+	const char *folder = SYSCONFDIR "/matador";
+	int status;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (strcmp(name, "sendmail") == 0)
+		status = command_submit(folder, argc, argv);
+	else if (strcmp(name, "mailq") == 0)
+		status = command_queue_list(folder, 1, argv);
+	else if (strcmp(name, "newaliases") == 0)
+		status = explain_aliases();
+	else
+		status = run_command(argc, argv);
+	if (fflush(stdout) == EOF && status == EX_OK)
+		status = EX_IOERR;
+	return status;
+}

@@ -1,0 +1,123 @@
+/* service - start, stop, restart, reload */
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/conf/documents.h"
+#include "master/matador/command.h"
+#include "master/matador/control_client.h"
+#include "master/matador/place.h"
+
+extern char **environ;
+
+/* Runs master, which tells its mistakes itself, and waits until it is ready or ended. */
+static int
+run_master(const char *folder, char **argv, bool foreground)
+{
+	struct error error = ERROR_INITIALIZER;
+	struct place place;
+	char program[PATH_MAX];
+	char *arguments[] = { (char *)"master", (char *)"-c", (char *)(uintptr_t)folder,
+		foreground ? (char *)"--foreground" : NULL, NULL };
+	int number, status;
+	pid_t child;
+
+	if (place_find(folder, &place, &error) == -1)
+		return command_fail(argv, EX_CONFIG, "%s", error.text);
+	snprintf(program, sizeof(program), "%.4000s/master", place.program_directory);
+	if (foreground) {
+		execv(program, arguments);
+		return command_fail(argv, EX_UNAVAILABLE, "%s: %s (see program_directory)", program, strerror(errno));
+	}
+	number = posix_spawn(&child, program, NULL, NULL, arguments, environ);
+	if (number != 0)
+		return command_fail(argv, EX_UNAVAILABLE, "%s: %s (see program_directory)", program, strerror(number));
+	while (waitpid(child, &status, 0) == -1)
+		if (errno != EINTR)
+			return command_fail(argv, EX_OSERR, "waiting for %s: %s", program, strerror(errno));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+}
+
+int
+command_start(const char *folder, int argc, char **argv)
+{
+	static const struct option options[] = { { "foreground", no_argument, NULL, 'F' }, NO_OPTIONS };
+	bool foreground = false;
+	int option;
+
+	optind = 0;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option != 'F')
+			return EX_USAGE;
+		foreground = true;
+	}
+	if (optind < argc)
+		return command_fail(argv, EX_USAGE, "takes no argument: %s", argv[optind]);
+	return run_master(folder, argv, foreground);
+}
+
+static void
+print_message(void *context UNUSED, const char *text)
+{
+	fprintf(stderr, "%s\n", text);
+}
+
+/* Asks for one command whose lines are messages; prints what is said. */
+static int
+ask(const char *folder, char **argv, const char *command)
+{
+	struct error error = ERROR_INITIALIZER;
+	struct control_reply reply;
+	struct place place;
+
+	if (place_find(folder, &place, &error) == -1)
+		return command_fail(argv, EX_CONFIG, "%s", error.text);
+	if (control_ask(place.control_socket, command, NULL, print_message, NULL, &reply, &error) == -1)
+		return command_fail(argv, error.kind == ERROR_UNAVAILABLE ? EX_UNAVAILABLE : EX_OSERR, "%s", error.text);
+	if (reply.text.length > 0)
+		command_fail(argv, reply.status, "%s", buffer_text(&reply.text));
+	buffer_free(&reply.text);
+	return reply.status;
+}
+
+int
+command_stop(const char *folder, int argc, char **argv)
+{
+	int status = command_expect_nothing(argc, argv);
+
+	return status == EX_OK ? ask(folder, argv, "stop") : status;
+}
+
+int
+command_reload(const char *folder, int argc, char **argv)
+{
+	int status = command_expect_nothing(argc, argv);
+
+	return status == EX_OK ? ask(folder, argv, "reload") : status;
+}
+
+int
+command_restart(const char *folder, int argc, char **argv)
+{
+	struct documents_report report;
+	const struct settings *settings;
+	int status = command_expect_nothing(argc, argv);
+
+	if (status != EX_OK)
+		return status;
+	settings = documents_read(folder, &report);
+	if (settings == NULL) {
+		fputs(buffer_text(&report.errors), stderr);
+		status = command_fail(argv, EX_CONFIG, "nothing was stopped");
+	}
+	documents_report_free(&report);
+	settings_release(&settings);
+	if (status == EX_OK)
+		status = ask(folder, argv, "stop");
+	return status == EX_OK || status == EX_UNAVAILABLE ? run_master(folder, argv, false) : status;
+}

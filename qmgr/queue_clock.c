@@ -1,0 +1,48 @@
+/* queue_clock - see queue_clock.h */
+#include "qmgr/queue_clock.h"
+
+#include <string.h>
+
+#define STEP_MS 2000	/* less is the clock being slewed, or ourselves being slow */
+
+void
+queue_clock_init(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms)
+{
+	*clock = (struct queue_clock){ .wall_at_start = wall_ms, .boot_at_start = boot_ms, .era_count = 1 };
+	clock->eras[0].begin = INT64_MIN;
+}
+
+int64_t
+queue_clock_now(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms)
+{
+	int64_t now = clock->wall_at_start + (boot_ms - clock->boot_at_start);
+	int64_t shift = wall_ms - now;
+	int64_t change = shift - clock->eras[clock->era_count - 1].shift;
+
+	if (change > STEP_MS || change < -STEP_MS) {
+		if (clock->era_count == QUEUE_CLOCK_ERAS) {
+			memmove(&clock->eras[1], &clock->eras[2], (QUEUE_CLOCK_ERAS - 2) * sizeof(clock->eras[0]));
+			clock->era_count--;
+		}
+		clock->eras[clock->era_count].begin = now;
+		clock->eras[clock->era_count].shift = shift;
+		clock->era_count++;
+	}
+	return now;
+}
+
+int64_t
+queue_clock_from_wall(const struct queue_clock *clock, int64_t wall_ms, int64_t now)
+{
+	size_t i;
+	int64_t end = now + STEP_MS;	/* the two clocks do not count in step to the millisecond */
+
+	for (i = clock->era_count; i-- > 0; end = clock->eras[i].begin) {
+		int64_t queue_ms = wall_ms - clock->eras[i].shift;
+
+		if (queue_ms >= clock->eras[i].begin && queue_ms <= end)
+			return queue_ms;
+	}
+	/* In a gap, or from the future: as the present era sees it. */
+	return wall_ms - clock->eras[clock->era_count - 1].shift;
+}

@@ -1,0 +1,79 @@
+/* schedule - see schedule.h */
+#include "qmgr/schedule.h"
+
+#include <event2/event.h>
+
+#include "qmgr/outcome.h"
+#include "qmgr/qmgr.h"
+
+/* Jobs in hand that the settings allow for the class; the workers' credits bound them too. */
+static unsigned
+class_limit(const struct qmgr *qmgr, enum delivery_class class)
+{
+	if (class == CLASS_LOCAL)
+		return qmgr->limits.deliveries;
+	return qmgr->limits.transfers == 0 ? UINT32_MAX : qmgr->limits.transfers;
+}
+
+static void
+start_job(struct qmgr *qmgr, struct destination *destination, struct deliver_worker *worker)
+{
+	uint32_t recipients[JOB_RECIPIENTS_MAX], count;
+	struct active_message *message = destination_take(&qmgr->destinations, destination, recipients, &count);
+
+	if (message != NULL)
+		deliver_start_job(qmgr, worker, destination, message, recipients, count);
+	window_queue_shrank(qmgr, destination);
+}
+
+static void
+run_class(struct qmgr *qmgr, enum delivery_class class)
+{
+	struct destination *destination;
+	struct deliver_worker *worker;
+
+	while (qmgr->deliver.jobs_of[class] < class_limit(qmgr, class) &&
+	    (destination = destination_next(&qmgr->destinations, class)) != NULL) {
+		if (destination_is_down(destination, qmgr_now(qmgr))) {
+			outcome_destination_down(qmgr, destination);
+			destination_release(&qmgr->destinations, destination);
+			continue;
+		}
+		worker = deliver_choose(qmgr, class, destination);
+		if (worker == NULL) {
+			destination_put_back(&qmgr->destinations, destination);
+			break;
+		}
+		start_job(qmgr, destination, worker);
+	}
+}
+
+static void
+run(UNUSED evutil_socket_t socket, UNUSED short events, void *context)
+{
+	struct qmgr *qmgr = context;
+
+	if (qmgr->draining || qmgr->leaving)
+		return;
+	run_class(qmgr, CLASS_LOCAL);
+	run_class(qmgr, CLASS_TRANSFER);
+}
+
+void
+schedule_kick(struct qmgr *qmgr)
+{
+	if (!qmgr->leaving)
+		event_active(qmgr->schedule.run, 0, 0);
+}
+
+void
+schedule_start(struct qmgr *qmgr)
+{
+	qmgr->schedule.run = event_new(qmgr->base, -1, 0, run, qmgr);
+}
+
+void
+schedule_end(struct qmgr *qmgr)
+{
+	event_free(qmgr->schedule.run);
+}

@@ -1,0 +1,803 @@
+/*
+ * index - see index.h
+ *
+ * The only file that sees Berkeley DB. The environment is private to the process and used by one thread at a time, so it needs no
+ * locks; its home is absolute, so no settings file is picked up from a working directory. Pages carry checksums: a
+ * damaged one is an error, never a wrong answer.
+ */
+#include "qmgr/store/index.h"
+
+#include <db.h>
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/memory.h"
+#include "common/base/wire.h"
+
+#define VERSION 1
+#define CACHE_OCTETS (32 * 1024 * 1024)
+#define LOG_BUFFER (1024 * 1024)
+#define LOG_FILE (16 * 1024 * 1024)
+#define TRANSACTION_MAX 2000	/* changes in one transaction at most: bounds the log that it pins */
+#define TIME_SIZE 8
+#define ID_SIZE 8
+#define DESTINATION_MAX 1200
+
+enum database { DATABASE_MESSAGE, DATABASE_ENVELOPE, DATABASE_DUE, DATABASE_DESTINATION, DATABASE_META, DATABASE_COUNT };
+
+enum { ROW_ACTIVE = 1, ROW_HELD = 2, ROW_IN_FILE = 4 };
+
+struct index {
+	DB_ENV *environment;
+	DB *databases[DATABASE_COUNT];
+	DB_TXN *transaction;
+	unsigned changes;		/* in the transaction */
+	uint64_t complete;
+	uint64_t newest;
+	bool newest_changed;
+	bool failed;
+};
+
+/* A row of `message` as it is kept. */
+struct row {
+	struct message *message;
+	bool active;
+	int64_t due;
+	struct bytes destinations;	/* lent by the octets it was read from */
+};
+
+static int
+failed(struct index *index, const char *doing, int result, struct error *error)
+{
+	index->failed = true;
+	return error_set(error, ERROR_DAMAGED, "index of MAIL.BOX: %s: %s", doing, db_strerror(result));
+}
+
+static DBT
+dbt(const void *data, size_t length)
+{
+	DBT value = { .data = (void *)(uintptr_t)data, .size = (uint32_t)length };
+
+	return value;
+}
+
+/* ---- transactions ---- */
+
+static int
+begin(struct index *index, struct error *error)
+{
+	int result;
+
+	if (index->transaction != NULL)
+		return 0;
+	result = index->environment->txn_begin(index->environment, NULL, &index->transaction, 0);
+	index->changes = 0;
+	return result == 0 ? 0 : failed(index, "begin", result, error);
+}
+
+static int
+put(struct index *index, enum database where, const DBT *key, const void *data, size_t length, struct error *error)
+{
+	DBT k = *key, value = dbt(data, length);
+	int result;
+
+	if (begin(index, error) < 0)
+		return -1;
+	result = index->databases[where]->put(index->databases[where], index->transaction, &k, &value, 0);
+	index->changes++;
+	return result == 0 ? 0 : failed(index, "put", result, error);
+}
+
+static int
+take_out(struct index *index, enum database where, const DBT *key, struct error *error)
+{
+	DBT k = *key;
+	int result;
+
+	if (begin(index, error) < 0)
+		return -1;
+	result = index->databases[where]->del(index->databases[where], index->transaction, &k, 0);
+	index->changes++;
+	return result == 0 || result == DB_NOTFOUND ? 0 : failed(index, "delete", result, error);
+}
+
+/* 1, 0 or -1; the value is lent until the next call for that database. */
+static int
+get(struct index *index, enum database where, const DBT *key, DBT *value, struct error *error)
+{
+	DBT k = *key;
+	int result;
+
+	memset(value, 0, sizeof(*value));
+	result = index->databases[where]->get(index->databases[where], index->transaction, &k, value, 0);
+	if (result == DB_NOTFOUND)
+		return 0;
+	return result == 0 ? 1 : failed(index, "get", result, error);
+}
+
+static int
+put_number(struct index *index, const char *name, uint64_t number, struct error *error)
+{
+	DBT key = dbt(name, strlen(name));
+
+	number = htole64(number);
+	return put(index, DATABASE_META, &key, &number, sizeof(number), error);
+}
+
+static int
+get_number(struct index *index, const char *name, uint64_t *number_out, struct error *error)
+{
+	DBT key = dbt(name, strlen(name)), value;
+	int result = get(index, DATABASE_META, &key, &value, error);
+
+	*number_out = 0;
+	if (result == 1 && value.size == sizeof(*number_out)) {
+		memcpy(number_out, value.data, sizeof(*number_out));
+		*number_out = le64toh(*number_out);
+	}
+	return result;
+}
+
+int
+index_commit(struct index *index, struct error *error)
+{
+	DB_TXN *transaction;
+	int result;
+
+	if (index->transaction == NULL)
+		return 0;
+	if (index->newest_changed && put_number(index, "newest", index->newest, error) < 0)
+		return -1;
+	index->newest_changed = false;
+	transaction = index->transaction;
+	index->transaction = NULL;
+	result = transaction->commit(transaction, 0);
+	return result == 0 ? 0 : failed(index, "commit", result, error);
+}
+
+/* A transaction that grew long ends here: only whole messages are in it. */
+static int
+end_change(struct index *index, struct error *error)
+{
+	return index->changes < TRANSACTION_MAX ? 0 : index_commit(index, error);
+}
+
+int
+index_checkpoint(struct index *index, uint64_t complete, struct error *error)
+{
+	int result;
+
+	if (put_number(index, "complete", complete, error) < 0 || index_commit(index, error) < 0)
+		return -1;
+	index->complete = complete;
+	result = index->environment->txn_checkpoint(index->environment, 0, 0, 0);
+	return result == 0 ? 0 : failed(index, "checkpoint", result, error);
+}
+
+uint64_t
+index_complete(const struct index *index)
+{
+	return index->complete;
+}
+
+uint64_t
+index_newest(const struct index *index)
+{
+	return index->newest;
+}
+
+/* ---- keys ---- */
+
+/* Sorts as bytes like the numbers do. */
+static void
+time_key(int64_t time, uint8_t key[static TIME_SIZE])
+{
+	uint64_t biased = htobe64((uint64_t)time ^ (uint64_t)1 << 63);
+
+	memcpy(key, &biased, sizeof(biased));
+}
+
+static int64_t
+time_of(const uint8_t *key)
+{
+	uint64_t biased;
+
+	memcpy(&biased, key, sizeof(biased));
+	return (int64_t)(be64toh(biased) ^ (uint64_t)1 << 63);
+}
+
+static void
+id_key(uint64_t id, uint8_t key[static ID_SIZE])
+{
+	id = htobe64(id);
+	memcpy(key, &id, sizeof(id));
+}
+
+static uint64_t
+id_of(const uint8_t *key)
+{
+	uint64_t id;
+
+	memcpy(&id, key, sizeof(id));
+	return be64toh(id);
+}
+
+/* The keys' destinations: 8 octets of time, then text and NUL, one behind the other. */
+static const uint8_t *
+next_destination(const uint8_t *at, const uint8_t *end, const uint8_t **text_out, size_t *length_out)
+{
+	const uint8_t *nul;
+
+	if (end - at <= TIME_SIZE || (nul = memchr(at + TIME_SIZE, '\0', (size_t)(end - at) - TIME_SIZE)) == NULL)
+		return NULL;
+	*text_out = at + TIME_SIZE;
+	*length_out = (size_t)(nul - *text_out);
+	return nul + 1;
+}
+
+static void
+add_destination(struct buffer *destinations, const char *name, int64_t next_attempt)
+{
+	const uint8_t *text, *end = (const uint8_t *)destinations->data + destinations->length, *next;
+	uint8_t key[TIME_SIZE];
+	size_t length;
+
+	for (const uint8_t *at = (const uint8_t *)destinations->data; at != NULL; at = next) {
+		next = next_destination(at, end, &text, &length);
+		if (next == NULL)
+			break;
+		if (strcmp((const char *)text, name) != 0)
+			continue;
+		if (next_attempt < time_of(at))
+			time_key(next_attempt, (uint8_t *)destinations->data + (at - (const uint8_t *)destinations->data));
+		return;
+	}
+	time_key(next_attempt, key);
+	buffer_append(destinations, key, sizeof(key));
+	buffer_append(destinations, name, strlen(name) + 1);
+}
+
+void
+index_keys_make(const struct envelope *envelope, struct index_keys *keys_out)
+{
+	char name[DESTINATION_MAX];
+	bool any = false;
+
+	keys_out->due = 0;
+	buffer_init(&keys_out->destinations, 0);
+	for (size_t i = 0; i < envelope->recipient_count; i++) {
+		const struct envelope_recipient *recipient = &envelope->recipients[i];
+
+		if (recipient->state != RECIPIENT_NEW && recipient->state != RECIPIENT_WAITING)
+			continue;
+		if (!any || recipient->next_attempt_ms < keys_out->due)
+			keys_out->due = recipient->next_attempt_ms;
+		any = true;
+		if (recipient->state != RECIPIENT_WAITING)
+			continue;
+		snprintf(name, sizeof(name), "%s:%s", transport_name(recipient->transport),
+		    recipient->next_hop == NULL ? "" : recipient->next_hop);
+		/* One that was never tried only waits for its turn there. */
+		add_destination(&keys_out->destinations, name, recipient->attempts == 0 ? 0 : recipient->next_attempt_ms);
+	}
+}
+
+/* ---- rows ---- */
+
+static void
+encode_row(const struct row *row, struct buffer *out)
+{
+	const struct message *message = row->message;
+
+	wire_put_u8(out, VERSION);
+	wire_put_u8(out, (uint8_t)((row->active ? ROW_ACTIVE : 0) | (message->held ? ROW_HELD : 0) |
+	    (message->in_file ? ROW_IN_FILE : 0)));
+	wire_put_u64(out, message->size);
+	wire_put_u64(out, (uint64_t)row->due);
+	wire_put_u64(out, message->through);
+	wire_put_u16(out, message->through_entry);
+	wire_put_u32(out, message->part_count);
+	for (uint32_t i = 0; i < message->part_count; i++) {
+		const struct part *part = &message->parts[i];
+
+		wire_put_u64(out, part->sequence);
+		wire_put_u64(out, part->serial);
+		wire_put_u32(out, part->record);
+		wire_put_u32(out, part->octets);
+		wire_put_u16(out, part->entry);
+		wire_put_u8(out, part->kind);
+		wire_put_u8(out, part->flags);
+	}
+	wire_put_bytes(out, row->destinations.data, row->destinations.length);
+}
+
+#define PART_SIZE 28
+
+static bool
+decode_row(uint64_t id, const void *data, size_t length, struct row *row_out)
+{
+	struct wire_reader reader;
+	struct message *message = message_new(id);
+	uint8_t version, flags;
+	uint32_t count;
+
+	wire_reader_init(&reader, data, length);
+	version = wire_get_u8(&reader);
+	flags = wire_get_u8(&reader);
+	message->size = wire_get_u64(&reader);
+	row_out->due = (int64_t)wire_get_u64(&reader);
+	message->through = wire_get_u64(&reader);
+	message->through_entry = wire_get_u16(&reader);
+	count = wire_get_u32(&reader);
+	if (version != VERSION || count == 0 || count > (size_t)(reader.end - reader.next) / PART_SIZE) {
+		message_free(&message);
+		return false;
+	}
+	if (count > message->part_capacity) {
+		message->parts = memory_new(count, sizeof(*message->parts));
+		message->part_capacity = count;
+	}
+	for (message->part_count = 0; message->part_count < count; message->part_count++) {
+		struct part *part = &message->parts[message->part_count];
+
+		part->sequence = wire_get_u64(&reader);
+		part->serial = wire_get_u64(&reader);
+		part->record = wire_get_u32(&reader);
+		part->octets = wire_get_u32(&reader);
+		part->entry = wire_get_u16(&reader);
+		part->kind = wire_get_u8(&reader);
+		part->flags = wire_get_u8(&reader);
+	}
+	row_out->destinations = wire_get_bytes(&reader, UINT32_MAX);
+	message->held = (flags & ROW_HELD) != 0;
+	message->in_file = (flags & ROW_IN_FILE) != 0;
+	message->place = MESSAGE_WAITING;
+	message->indexed = true;
+	row_out->active = (flags & ROW_ACTIVE) != 0;
+	row_out->message = message;
+	if (wire_reader_finished(&reader))
+		return true;
+	message_free(&message);
+	return false;
+}
+
+/* 1, 0 or -1. row->destinations are lent until the next get from that database. */
+static int
+get_row(struct index *index, uint64_t id, struct row *row_out, struct error *error)
+{
+	uint8_t id_octets[ID_SIZE];
+	DBT key = dbt(id_octets, sizeof(id_octets)), value;
+	int result;
+
+	id_key(id, id_octets);
+	result = get(index, DATABASE_MESSAGE, &key, &value, error);
+	if (result == 1 && !decode_row(id, value.data, value.size, row_out))
+		return failed(index, "row", EINVAL, error);
+	return result;
+}
+
+/* Puts or takes out the keys under which a row is found when it is due. */
+static int
+change_keys(struct index *index, uint64_t id, int64_t due, struct bytes destinations, bool there, struct error *error)
+{
+	uint8_t key_octets[DESTINATION_MAX + 1 + TIME_SIZE + ID_SIZE];
+	const uint8_t *at = destinations.data, *end = at + destinations.length, *text, *next;
+	size_t length;
+	DBT key = dbt(key_octets, TIME_SIZE + ID_SIZE);
+
+	time_key(due, key_octets);
+	id_key(id, key_octets + TIME_SIZE);
+	if ((there ? put(index, DATABASE_DUE, &key, "", 0, error) : take_out(index, DATABASE_DUE, &key, error)) < 0)
+		return -1;
+	for (; (next = next_destination(at, end, &text, &length)) != NULL; at = next) {
+		if (length > DESTINATION_MAX)
+			continue;
+		memcpy(key_octets, text, length + 1);
+		memcpy(key_octets + length + 1, at, TIME_SIZE);
+		id_key(id, key_octets + length + 1 + TIME_SIZE);
+		key = dbt(key_octets, length + 1 + TIME_SIZE + ID_SIZE);
+		if ((there ? put(index, DATABASE_DESTINATION, &key, "", 0, error) :
+		    take_out(index, DATABASE_DESTINATION, &key, error)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+put_row(struct index *index, const struct row *row, struct error *error)
+{
+	struct buffer octets = BUFFER_INITIALIZER(0);
+	uint8_t id_octets[ID_SIZE];
+	DBT key = dbt(id_octets, sizeof(id_octets));
+	int result;
+
+	for (uint32_t i = 0; i < row->message->part_count; i++)
+		if (row->message->parts[i].sequence > index->newest) {
+			index->newest = row->message->parts[i].sequence;
+			index->newest_changed = true;
+		}
+	id_key(row->message->id, id_octets);
+	encode_row(row, &octets);
+	result = put(index, DATABASE_MESSAGE, &key, octets.data, octets.length, error);
+	buffer_free(&octets);
+	return result;
+}
+
+/* Takes out what finds the old row, if there is one. */
+static int
+forget_keys(struct index *index, uint64_t id, struct error *error)
+{
+	struct row old;
+	int result = get_row(index, id, &old, error);
+
+	if (result == 1) {
+		if (!old.active && !old.message->held)
+			result = change_keys(index, id, old.due, old.destinations, false, error);
+		message_free(&old.message);
+	}
+	return result < 0 ? -1 : 0;
+}
+
+int
+index_put(struct index *index, const struct message *message, const void *envelope, size_t length,
+    const struct index_keys *keys, struct error *error)
+{
+	struct row row = { .message = (struct message *)(uintptr_t)message, .due = keys->due,
+		.destinations = { keys->destinations.data, keys->destinations.length } };
+	uint8_t id_octets[ID_SIZE];
+	DBT key = dbt(id_octets, sizeof(id_octets));
+
+	id_key(message->id, id_octets);
+	if (forget_keys(index, message->id, error) < 0 || put_row(index, &row, error) < 0 ||
+	    put(index, DATABASE_ENVELOPE, &key, envelope, length, error) < 0)
+		return -1;
+	if (!message->held && change_keys(index, message->id, keys->due, row.destinations, true, error) < 0)
+		return -1;
+	return end_change(index, error);
+}
+
+int
+index_put_parts(struct index *index, const struct message *message, struct error *error)
+{
+	struct row row;
+	struct buffer destinations = BUFFER_INITIALIZER(0);
+	int result = get_row(index, message->id, &row, error);
+
+	if (result != 1)
+		return result;
+	message_free(&row.message);
+	buffer_append(&destinations, row.destinations.data, row.destinations.length);
+	row.message = (struct message *)(uintptr_t)message;
+	row.destinations = (struct bytes){ destinations.data, destinations.length };
+	result = put_row(index, &row, error);
+	buffer_free(&destinations);
+	return result < 0 ? -1 : end_change(index, error);
+}
+
+int
+index_put_active(struct index *index, const struct message *message, struct error *error)
+{
+	struct row row = { .message = (struct message *)(uintptr_t)message, .active = true, .destinations = { "", 0 } };
+	uint8_t id_octets[ID_SIZE];
+	DBT key = dbt(id_octets, sizeof(id_octets));
+
+	id_key(message->id, id_octets);
+	if (forget_keys(index, message->id, error) < 0 || put_row(index, &row, error) < 0 ||
+	    take_out(index, DATABASE_ENVELOPE, &key, error) < 0)
+		return -1;
+	return end_change(index, error);
+}
+
+int
+index_get(struct index *index, uint64_t id, struct message **message_out, struct buffer *envelope, bool *active_out,
+    struct error *error)
+{
+	uint8_t id_octets[ID_SIZE];
+	DBT key = dbt(id_octets, sizeof(id_octets)), value;
+	struct row row;
+	int result = get_row(index, id, &row, error);
+
+	if (result != 1)
+		return result;
+	*active_out = row.active;
+	if (envelope != NULL && !row.active) {
+		id_key(id, id_octets);
+		result = get(index, DATABASE_ENVELOPE, &key, &value, error);
+		if (result == 1)
+			buffer_append(envelope, value.data, value.size);
+		else if (result == 0)
+			result = failed(index, "envelope", DB_NOTFOUND, error);
+	}
+	if (result == 1)
+		*message_out = row.message;
+	else
+		message_free(&row.message);
+	return result;
+}
+
+int
+index_delete(struct index *index, uint64_t id, struct error *error)
+{
+	uint8_t id_octets[ID_SIZE];
+	DBT key = dbt(id_octets, sizeof(id_octets));
+
+	id_key(id, id_octets);
+	if (forget_keys(index, id, error) < 0 || take_out(index, DATABASE_MESSAGE, &key, error) < 0 ||
+	    take_out(index, DATABASE_ENVELOPE, &key, error) < 0)
+		return -1;
+	return end_change(index, error);
+}
+
+/* ---- walking ---- */
+
+static DBC *
+cursor_open(struct index *index, enum database where, struct error *error)
+{
+	DBC *cursor;
+	int result = index->databases[where]->cursor(index->databases[where], index->transaction, &cursor, 0);
+
+	if (result == 0)
+		return cursor;
+	failed(index, "cursor", result, error);
+	return NULL;
+}
+
+int
+index_due(struct index *index, int64_t now, unsigned limit, uint64_t *ids, struct error *error)
+{
+	DBC *cursor = cursor_open(index, DATABASE_DUE, error);
+	DBT key = { 0 }, value = { 0 };
+	unsigned count = 0;
+	int result = 0;
+
+	if (cursor == NULL)
+		return -1;
+	while (count < limit && (result = cursor->get(cursor, &key, &value, DB_NEXT)) == 0 &&
+	    key.size == TIME_SIZE + ID_SIZE && time_of(key.data) <= now)
+		ids[count++] = id_of((uint8_t *)key.data + TIME_SIZE);
+	cursor->close(cursor);
+	return result == 0 || result == DB_NOTFOUND ? (int)count : failed(index, "due", result, error);
+}
+
+int
+index_destination(struct index *index, const char *destination, int64_t now, unsigned limit, uint64_t *ids,
+    struct error *error)
+{
+	DBC *cursor = cursor_open(index, DATABASE_DESTINATION, error);
+	size_t length = strlen(destination) + 1;
+	DBT key = dbt(destination, length), value = { 0 };
+	unsigned count = 0;
+	int result;
+
+	if (cursor == NULL)
+		return -1;
+	for (result = cursor->get(cursor, &key, &value, DB_SET_RANGE); result == 0 && count < limit;
+	    result = cursor->get(cursor, &key, &value, DB_NEXT)) {
+		if (key.size != length + TIME_SIZE + ID_SIZE || memcmp(key.data, destination, length) != 0 ||
+		    time_of((uint8_t *)key.data + length) > now)
+			break;
+		ids[count++] = id_of((uint8_t *)key.data + length + TIME_SIZE);
+	}
+	cursor->close(cursor);
+	return result == 0 || result == DB_NOTFOUND ? (int)count : failed(index, "destination", result, error);
+}
+
+int
+index_next_due(struct index *index, int64_t *due_out, struct error *error)
+{
+	DBC *cursor = cursor_open(index, DATABASE_DUE, error);
+	DBT key = { 0 }, value = { 0 };
+	int result;
+
+	*due_out = INT64_MAX;
+	if (cursor == NULL)
+		return -1;
+	result = cursor->get(cursor, &key, &value, DB_FIRST);
+	if (result == 0 && key.size == TIME_SIZE + ID_SIZE)
+		*due_out = time_of(key.data);
+	cursor->close(cursor);
+	return result == 0 || result == DB_NOTFOUND ? 0 : failed(index, "next due", result, error);
+}
+
+int
+index_parked(struct index *index, uint64_t after, unsigned limit, uint64_t *ids, struct error *error)
+{
+	DBC *cursor = cursor_open(index, DATABASE_ENVELOPE, error);
+	uint8_t id_octets[ID_SIZE];
+	DBT key = dbt(id_octets, sizeof(id_octets)), value = { .flags = DB_DBT_PARTIAL };
+	unsigned count = 0;
+	int result;
+
+	if (cursor == NULL)
+		return -1;
+	if (after == UINT64_MAX)
+		limit = 0;
+	id_key(after + 1, id_octets);
+	for (result = limit == 0 ? DB_NOTFOUND : cursor->get(cursor, &key, &value, DB_SET_RANGE); result == 0 && count < limit;
+	    result = cursor->get(cursor, &key, &value, DB_NEXT))
+		if (key.size == ID_SIZE)
+			ids[count++] = id_of(key.data);
+	cursor->close(cursor);
+	return result == 0 || result == DB_NOTFOUND ? (int)count : failed(index, "list", result, error);
+}
+
+int
+index_count(struct index *index, uint64_t *count_out, struct error *error)
+{
+	DB *database = index->databases[DATABASE_ENVELOPE];
+	DB_BTREE_STAT *numbers;
+	int result = database->stat(database, index->transaction, &numbers, 0);
+
+	if (result != 0)
+		return failed(index, "count", result, error);
+	*count_out = numbers->bt_nkeys;
+	free(numbers);
+	return 0;
+}
+
+int
+index_each(struct index *index, bool (*each)(void *context, struct message *message, bool active), void *context,
+    struct error *error)
+{
+	DBC *cursor = cursor_open(index, DATABASE_MESSAGE, error);
+	DBT key = { 0 }, value = { 0 };
+	struct row row;
+	bool more = true;
+	int result = 0;
+
+	if (cursor == NULL)
+		return -1;
+	while (more && (result = cursor->get(cursor, &key, &value, DB_NEXT)) == 0) {
+		if (key.size != ID_SIZE || !decode_row(id_of(key.data), value.data, value.size, &row)) {
+			result = EINVAL;
+			break;
+		}
+		more = each(context, row.message, row.active);
+	}
+	cursor->close(cursor);
+	if (!more)
+		return -1;
+	return result == DB_NOTFOUND ? 0 : failed(index, "rows", result, error);
+}
+
+/* ---- opening ---- */
+
+static int
+open_environment(struct index *index, const char *home, struct error *error)
+{
+	DB_ENV *environment;
+	int result = db_env_create(&index->environment, 0);
+
+	if (result != 0) {
+		index->environment = NULL;
+		return failed(index, "create", result, error);
+	}
+	environment = index->environment;
+	environment->set_errfile(environment, NULL);
+	environment->set_errcall(environment, NULL);
+	environment->set_cachesize(environment, 0, CACHE_OCTETS, 1);
+	environment->set_lg_bsize(environment, LOG_BUFFER);
+	environment->set_lg_max(environment, LOG_FILE);
+	environment->set_flags(environment, DB_TXN_WRITE_NOSYNC, 1);
+	environment->log_set_config(environment, DB_LOG_AUTO_REMOVE, 1);
+	result = environment->open(environment, home, DB_CREATE | DB_RECOVER | DB_PRIVATE | DB_INIT_MPOOL | DB_INIT_LOG |
+	    DB_INIT_TXN, 0600);
+	return result == 0 ? 0 : failed(index, "open", result, error);
+}
+
+static int
+open_databases(struct index *index, struct error *error)
+{
+	static const char *const names[DATABASE_COUNT] = { "message", "envelope", "due", "destination", "meta" };
+
+	for (int i = 0; i < DATABASE_COUNT; i++) {
+		DB *database;
+		int result = db_create(&database, index->environment, 0);
+
+		if (result != 0)
+			return failed(index, names[i], result, error);
+		index->databases[i] = database;
+		result = database->set_flags(database, DB_CHKSUM);
+		if (result == 0)
+			result = database->open(database, NULL, names[i], NULL, DB_BTREE, DB_CREATE | DB_AUTO_COMMIT, 0600);
+		if (result != 0)
+			return failed(index, names[i], result, error);
+	}
+	return 0;
+}
+
+/* A new index stays found after a power cut, so that not every start after one reads the whole journal. */
+static void
+flush_folders(const char *home)
+{
+	int folder = open(home, O_RDONLY | O_DIRECTORY | O_CLOEXEC), parent;
+
+	if (folder < 0)
+		return;
+	fsync(folder);
+	parent = openat(folder, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent >= 0) {
+		fsync(parent);
+		close(parent);
+	}
+	close(folder);
+}
+
+static int
+check_meta(struct index *index, uint64_t mailbox, struct error *error)
+{
+	uint64_t version, found;
+	int has_version = get_number(index, "version", &version, error);
+
+	if (has_version < 0 || get_number(index, "mailbox", &found, error) < 0 ||
+	    get_number(index, "complete", &index->complete, error) < 0 ||
+	    get_number(index, "newest", &index->newest, error) < 0)
+		return -1;
+	if (has_version == 0)
+		return put_number(index, "version", VERSION, error) < 0 || put_number(index, "mailbox", mailbox, error) < 0 ?
+		    -1 : index_commit(index, error);
+	if (version == VERSION && found == mailbox)
+		return 0;
+	return error_set(error, ERROR_INVALID, "index of MAIL.BOX: it belongs to another journal or version");
+}
+
+int
+index_open(const char *home, uint64_t mailbox, struct index **index_out, struct error *error)
+{
+	struct index *index = memory_new(1, sizeof(*index));
+
+	if (mkdir(home, 0700) < 0 && errno != EEXIST) {
+		free(index);
+		return error_system(error, errno, "make %s", home);
+	}
+	if (open_environment(index, home, error) == 0 && open_databases(index, error) == 0 &&
+	    check_meta(index, mailbox, error) == 0) {
+		flush_folders(home);
+		*index_out = index;
+		return 0;
+	}
+	index->failed = true;
+	index_close(&index);
+	return -1;
+}
+
+void
+index_close(struct index **closed)
+{
+	struct index *index = *closed;
+	struct error ignored;
+
+	if (index == NULL)
+		return;
+	if (!index->failed)
+		index_commit(index, &ignored);
+	if (index->transaction != NULL)
+		index->transaction->abort(index->transaction);
+	for (int i = 0; i < DATABASE_COUNT; i++)
+		if (index->databases[i] != NULL)
+			index->databases[i]->close(index->databases[i], index->failed ? DB_NOSYNC : 0);
+	if (index->environment != NULL)
+		index->environment->close(index->environment, 0);
+	free(index);
+	*closed = NULL;
+}
+
+void
+index_discard(const char *home)
+{
+	DIR *files = opendir(home);
+	struct dirent *entry;
+
+	while (files != NULL && (entry = readdir(files)) != NULL)
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(files), entry->d_name, 0);
+	if (files != NULL)
+		closedir(files);
+}

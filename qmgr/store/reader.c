@@ -1,0 +1,695 @@
+/*
+ * reader - the thread that parks, wakes and reads
+ *
+ * Takes requests in their order; what changes the index becomes one transaction for all that waited. Between requests it
+ * looks after the segments, copies forward, and writes checkpoints. Without an index (Berkeley DB failed, no room) parked messages
+ * stand in the table without their envelopes until one can be made again.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/memory.h"
+#include "qmgr/store/internal.h"
+#include "qmgr/store/recovery.h"
+
+#define TICK_MS 200			/* between looks after segments and copies */
+#define COPY_TICK_MS 10			/* while copies are made */
+#define CHECKPOINT_MS 30000
+#define INDEX_RETRY_MS 30000
+#define SETTLE_COMMIT 1000		/* rows in one transaction */
+
+struct request *
+request_new(enum request_kind kind, uint64_t id)
+{
+	struct request *request = memory_new(1, sizeof(*request));
+
+	request->kind = kind;
+	request->id = id;
+	return request;
+}
+
+void
+request_free(struct request *request)
+{
+	free(request->destination);
+	buffer_free(&request->envelope);
+	buffer_free(&request->keys.destinations);
+	free(request);
+}
+
+void
+reader_ask(struct store *store, struct request *request)
+{
+	struct reader *reader = &store->reader;
+	bool wake;
+
+	pthread_mutex_lock(&reader->lock);
+	request->next = NULL;
+	*reader->last = request;
+	reader->last = &request->next;
+	wake = reader->sleeping;
+	reader->sleeping = false;
+	pthread_mutex_unlock(&reader->lock);
+	if (wake)
+		pthread_cond_signal(&reader->wake);
+}
+
+void
+reader_wake(struct store *store)
+{
+	if (store->reader.started)
+		pthread_cond_signal(&store->reader.wake);
+}
+
+/* ---- finding and loading ---- */
+
+int
+reader_find(struct store *store, uint64_t id, struct message **message_out, struct buffer *envelope,
+    struct error *error)
+{
+	struct message *message, *row = NULL;
+	bool active;
+
+	*message_out = NULL;
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, id);
+	if (message != NULL)
+		*message_out = message_clone(message);
+	pthread_mutex_unlock(&store->lock);
+	if (store->reader.index == NULL || (*message_out != NULL && (*message_out)->place != MESSAGE_MOVING))
+		return 0;
+	if (index_get(store->reader.index, id, &row, envelope, &active, error) < 0) {
+		message_free(message_out);
+		return -1;
+	}
+	if (*message_out == NULL)
+		*message_out = row;
+	else
+		message_free(&row);
+	return 0;
+}
+
+int
+reader_load(struct store *store, const struct message *message, struct envelope *envelope_out, struct error *error)
+{
+	uint32_t *numbers;
+	int result;
+
+	pthread_mutex_lock(&store->lock);
+	numbers = journal_numbers(&store->journal, message);
+	pthread_mutex_unlock(&store->lock);
+	if (numbers == NULL) {
+		error_set(error, ERROR_DAMAGED, "a segment of the message is missing");
+		result = -1;
+	} else {
+		result = message_load_envelope(&store->reader.parts, message, numbers, envelope_out, error);
+	}
+	free(numbers);
+	if (result != 0)
+		reader_report_damage(store, message, error);
+	return result < 0 ? -1 : 0;
+}
+
+void
+reader_report_damage(struct store *store, const struct message *message, const struct error *error)
+{
+	const struct part *part = &message->parts[0];
+
+	(void)error;
+	store_say_damaged(store, part->serial, (uint64_t)part->record * 8, part->octets, message->id);
+}
+
+/* The message is given up: nothing of it can be read. */
+static void
+drop(struct store *store, uint64_t id)
+{
+	struct message *message;
+
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, id);
+	if (message != NULL) {
+		message_release(message, journal_live, &store->journal);
+		message_table_remove(&store->table, message);
+	}
+	pthread_mutex_unlock(&store->lock);
+	message_free(&message);
+}
+
+/* ---- the index: settling, losing it, making it again ---- */
+
+struct id_list {
+	uint64_t *ids;
+	size_t count;
+	enum message_place place;
+	bool all;
+};
+
+static void
+note_id(void *context, struct message *message)
+{
+	struct id_list *list = context;
+
+	if (list->all || message->place == list->place)
+		list->ids[list->count++] = message->id;
+}
+
+/* The ids in the table, the caller frees; with all, of any place. */
+static struct id_list
+list_ids(struct store *store, enum message_place place, bool all)
+{
+	struct id_list list = { NULL, 0, place, all };
+
+	pthread_mutex_lock(&store->lock);
+	list.ids = memory_new(store->table.count, sizeof(*list.ids));
+	message_table_each(&store->table, note_id, &list);
+	pthread_mutex_unlock(&store->lock);
+	return list;
+}
+
+/* Puts one message that waits where it belongs. */
+static int
+settle_one(struct store *store, uint64_t id, struct error *error)
+{
+	struct message *message, *clone = NULL;
+	struct envelope envelope;
+	struct index_keys keys;
+	struct buffer octets = BUFFER_INITIALIZER(0);
+	int result = 0;
+
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, id);
+	if (message != NULL && message->place == MESSAGE_WAITING)
+		clone = message_clone(message);
+	pthread_mutex_unlock(&store->lock);
+	if (clone == NULL)
+		return 0;
+	if (reader_load(store, clone, &envelope, error) < 0) {
+		drop(store, id);
+		message_free(&clone);
+		return 0;
+	}
+	index_keys_make(&envelope, &keys);
+	if (store->reader.index != NULL) {
+		envelope_encode(&envelope, NULL, &octets);
+		result = index_put(store->reader.index, clone, octets.data, octets.length, &keys, error);
+	}
+	if (result == 0) {
+		pthread_mutex_lock(&store->lock);
+		message = message_table_find(&store->table, id);
+		if (message != NULL && store->reader.index != NULL)
+			message_table_remove(&store->table, message);
+		else if (message != NULL)
+			message->due = keys.due;
+		pthread_mutex_unlock(&store->lock);
+		if (store->reader.index != NULL)
+			message_free(&message);
+	}
+	buffer_free(&octets);
+	buffer_free(&keys.destinations);
+	envelope_free(&envelope);
+	message_free(&clone);
+	return result;
+}
+
+int
+reader_settle(struct store *store, struct error *error)
+{
+	struct id_list list = list_ids(store, MESSAGE_WAITING, false);
+	int result = 0;
+
+	for (size_t i = 0; i < list.count && result == 0; i++) {
+		result = settle_one(store, list.ids[i], error);
+		if (result == 0 && store->reader.index != NULL && i % SETTLE_COMMIT == SETTLE_COMMIT - 1)
+			result = index_commit(store->reader.index, error);
+	}
+	free(list.ids);
+	if (result == 0 && store->reader.index != NULL)
+		result = index_commit(store->reader.index, error);
+	return result;
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+	const uint64_t *first = a, *second = b;
+
+	return *first < *second ? -1 : *first > *second;
+}
+
+struct merging {
+	struct store *store;
+	const struct id_list *known;
+	struct id_list *new;
+	struct message **found;
+};
+
+static void
+merge_one(void *context, struct message *message)
+{
+	struct merging *merging = context;
+
+	if (bsearch(&message->id, merging->known->ids, merging->known->count, sizeof(uint64_t), by_id) == NULL)
+		merging->found[merging->new->count++] = message;
+}
+
+static void
+move_to_waiting(void *context, struct message *message)
+{
+	(void)context;
+	message->indexed = false;
+	if (message->place == MESSAGE_MOVING) {
+		message->place = MESSAGE_WAITING;
+		message->due = 0;
+	}
+}
+
+/*
+ * What only the index knew is read from the journal into the table. What the table knew at the time of `limit` is left
+ * alone, also if it was done since; later changes to the others come as requests.
+ */
+static void
+read_what_was_parked(struct store *store)
+{
+	struct message_table table;
+	struct id_list known, new = { NULL, 0, MESSAGE_WAITING, true };
+	struct merging merging = { store, &known, &new, NULL };
+	struct journal snapshot;
+	struct recovery recovery = { .journal = &snapshot, .table = &table };
+	struct error error;
+
+	message_table_init(&table);
+	pthread_mutex_lock(&store->lock);
+	message_table_each(&store->table, move_to_waiting, NULL);
+	snapshot = store->journal;
+	snapshot.used.list = memory_copy(snapshot.used.list, snapshot.used.count * sizeof(*snapshot.used.list));
+	recovery.limit = store->applied;
+	known = (struct id_list){ memory_new(store->table.count, sizeof(uint64_t)), 0, MESSAGE_WAITING, true };
+	message_table_each(&store->table, note_id, &known);
+	pthread_mutex_unlock(&store->lock);
+	qsort(known.ids, known.count, sizeof(*known.ids), by_id);
+	recovery_run(&recovery, &error);
+	merging.found = memory_new(table.count, sizeof(*merging.found));
+	message_table_each(&table, merge_one, &merging);
+	for (size_t i = 0; i < new.count; i++)
+		message_table_remove(&table, merging.found[i]);
+	pthread_mutex_lock(&store->lock);
+	for (size_t i = 0; i < new.count; i++)
+		message_table_insert(&store->table, merging.found[i]);
+	pthread_mutex_unlock(&store->lock);
+	free(merging.found);
+	free(known.ids);
+	free(snapshot.used.list);
+	message_table_free(&table);
+}
+
+void
+reader_index_failed(struct store *store, const struct error *error)
+{
+	struct reader *reader = &store->reader;
+	struct error ignored;
+
+	store->index_failures++;
+	store_say_index_lost(store, error);
+	index_close(&reader->index);
+	index_discard(reader->index_home);
+	reader->index_retry = deadline_after_ms(INDEX_RETRY_MS);
+	read_what_was_parked(store);
+	reader_settle(store, &ignored);
+}
+
+static void
+try_index_again(struct store *store)
+{
+	struct reader *reader = &store->reader;
+	struct error error;
+
+	if (reader->index != NULL || !deadline_passed(reader->index_retry))
+		return;
+	reader->index_retry = deadline_after_ms(INDEX_RETRY_MS);
+	if (store->disk_short)
+		return;
+	index_discard(reader->index_home);
+	if (index_open(reader->index_home, store->journal.mailbox, &reader->index, &error) < 0) {
+		reader->index = NULL;
+		return;
+	}
+	if (reader_settle(store, &error) < 0)
+		reader_index_failed(store, &error);
+	reader->checkpoint_at = 0;
+}
+
+/* ---- checkpoint ---- */
+
+struct snapshot {
+	struct message **list;
+	size_t count;
+};
+
+static void
+note_changed(void *context, struct message *message)
+{
+	struct snapshot *snapshot = context;
+
+	if (message->place != MESSAGE_ACTIVE || !message->changed)
+		return;
+	message->changed = false;
+	message->indexed = true;
+	snapshot->list[snapshot->count++] = message_clone(message);
+}
+
+static void serve_list(struct store *store, struct request *request);
+
+/* Everything up to `applied` goes into the index: what is active, and what was asked before. */
+static void
+checkpoint(struct store *store)
+{
+	struct reader *reader = &store->reader;
+	struct snapshot snapshot = { NULL, 0 };
+	struct request *before;
+	struct error error;
+	uint64_t sequence;
+	int result = 0;
+
+	pthread_mutex_lock(&store->lock);
+	sequence = store->applied;
+	snapshot.list = memory_new(store->table.count, sizeof(struct message *));
+	message_table_each(&store->table, note_changed, &snapshot);
+	pthread_mutex_lock(&reader->lock);
+	before = reader->first;
+	reader->first = NULL;
+	reader->last = &reader->first;
+	pthread_mutex_unlock(&reader->lock);
+	pthread_mutex_unlock(&store->lock);
+	for (size_t i = 0; i < snapshot.count; i++) {
+		if (result == 0)
+			result = index_put_active(reader->index, snapshot.list[i], &error);
+		message_free(&snapshot.list[i]);
+	}
+	free(snapshot.list);
+	if (result < 0)
+		reader_index_failed(store, &error);
+	serve_list(store, before);
+	if (reader->index != NULL && index_checkpoint(reader->index, sequence, &error) < 0)
+		reader_index_failed(store, &error);
+	reader->checkpoint_sequence = sequence;
+	reader->checkpoint_at = deadline_after_ms(CHECKPOINT_MS);
+}
+
+/* ---- requests ---- */
+
+static void
+serve_park(struct store *store, struct request *request)
+{
+	struct message *message;
+	struct error error;
+	int result = 0;
+
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, request->id);
+	if (message != NULL && message->place == MESSAGE_ACTIVE) {
+		message->held = request->held;
+		message->due = request->keys.due;
+		if (store->reader.index == NULL || message->copying) {
+			message->place = store->reader.index == NULL ? MESSAGE_WAITING : MESSAGE_MOVING;
+			message = message_clone(message);
+		} else {
+			message_table_remove(&store->table, message);
+		}
+	} else {
+		message = NULL;
+	}
+	pthread_mutex_unlock(&store->lock);
+	if (message != NULL && store->reader.index != NULL) {
+		result = index_put(store->reader.index, message, request->envelope.data, request->envelope.length,
+		    &request->keys, &error);
+		if (result < 0)
+			reader_index_failed(store, &error);
+	}
+	message_free(&message);
+}
+
+static void
+count_nothing(void *context, uint64_t serial, int64_t octets)
+{
+	(void)context;
+	(void)serial;
+	(void)octets;
+}
+
+/* Something was recorded about a message that is parked. counted: its live octets are the table's affair. */
+static int
+change_row(struct store *store, const struct request *request, bool counted, struct message *row,
+    struct buffer *octets, struct error *error)
+{
+	struct envelope envelope, update;
+	struct record_entry entry;
+	struct index_keys keys;
+	struct segment *segment;
+	bool changed;
+	int result;
+
+	pthread_mutex_lock(&store->lock);
+	changed = message_apply(row, &request->part, 0, counted ? count_nothing : journal_live, &store->journal);
+	segment = journal_segment(&store->journal, request->part.serial);
+	pthread_mutex_unlock(&store->lock);
+	if (!changed || segment == NULL)
+		return 0;
+	if (envelope_decode(octets->data, octets->length, &envelope, error) < 0)
+		return -1;
+	if (request->part.kind == ENTRY_UPDATE &&
+	    part_read(&store->reader.parts, request->number, &request->part, &entry, error) == 0 &&
+	    envelope_decode(entry.envelope, entry.envelope_length, &update, error) == 0)
+		envelope_take_update(&envelope, &update, (entry.flags & ENTRY_WHOLE) != 0);
+	index_keys_make(&envelope, &keys);
+	buffer_clear(octets);
+	envelope_encode(&envelope, NULL, octets);
+	result = index_put(store->reader.index, row, octets->data, octets->length, &keys, error);
+	buffer_free(&keys.destinations);
+	envelope_free(&envelope);
+	return result;
+}
+
+static void
+serve_entry(struct store *store, struct request *request)
+{
+	struct buffer octets = BUFFER_INITIALIZER(0);
+	struct message *message, *row = NULL;
+	struct error error;
+	bool active;
+	int result;
+
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, request->id);
+	if (message != NULL)
+		message_apply(message, &request->part, 0, journal_live, &store->journal);
+	pthread_mutex_unlock(&store->lock);
+	if (store->reader.index == NULL)
+		return;
+	result = index_get(store->reader.index, request->id, &row, &octets, &active, &error);
+	if (result == 1 && !active)
+		result = change_row(store, request, message != NULL, row, &octets, &error);
+	if (result < 0)
+		reader_index_failed(store, &error);
+	message_free(&row);
+	buffer_free(&octets);
+}
+
+/* The message is done; released: its live octets were given back already. */
+static void
+serve_gone(struct store *store, struct request *request)
+{
+	struct message *message, *row = NULL;
+	struct error error;
+	bool active, released = request->released;
+	int result;
+
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, request->id);
+	if (message != NULL) {
+		message_release(message, journal_live, &store->journal);
+		message_table_remove(&store->table, message);
+		released = true;
+	}
+	pthread_mutex_unlock(&store->lock);
+	if (message != NULL && message->in_file)
+		body_unlink(store, request->id);
+	message_free(&message);
+	if (store->reader.index == NULL)
+		return;
+	result = index_get(store->reader.index, request->id, &row, NULL, &active, &error);
+	if (result == 1 && !released) {
+		pthread_mutex_lock(&store->lock);
+		message_release(row, journal_live, &store->journal);
+		pthread_mutex_unlock(&store->lock);
+		if (row->in_file)
+			body_unlink(store, request->id);
+	}
+	message_free(&row);
+	if (result < 0 || index_delete(store->reader.index, request->id, &error) < 0)
+		reader_index_failed(store, &error);
+}
+
+static void
+serve(struct store *store, struct request *request)
+{
+	switch (request->kind) {
+	case REQUEST_PARK:
+		serve_park(store, request);
+		break;
+	case REQUEST_TAKE_DUE:
+	case REQUEST_TAKE_DESTINATION:
+	case REQUEST_TAKE_ID:
+		take_serve(store, request);
+		break;
+	case REQUEST_READ_CONTENT:
+		content_serve(store, request);
+		break;
+	case REQUEST_LIST:
+		list_serve(store, request);
+		break;
+	case REQUEST_OPEN_BODY:
+		open_body_serve(store, request);
+		break;
+	case REQUEST_ENTRY:
+		serve_entry(store, request);
+		break;
+	case REQUEST_GONE:
+		serve_gone(store, request);
+		break;
+	case REQUEST_COPIED:
+		copy_forward_done(store, request);
+		break;
+	}
+}
+
+static void
+serve_list(struct store *store, struct request *request)
+{
+	struct request *next;
+	struct error error;
+	uint64_t parks = 0;
+
+	for (; request != NULL; request = next) {
+		next = request->next;
+		parks += request->kind == REQUEST_PARK;
+		serve(store, request);
+		if (request->kind == REQUEST_ENTRY || request->kind == REQUEST_GONE) {
+			pthread_mutex_lock(&store->lock);
+			store->in_transit--;
+			pthread_mutex_unlock(&store->lock);
+		}
+		request_free(request);
+	}
+	if (store->reader.index != NULL && index_commit(store->reader.index, &error) < 0)
+		reader_index_failed(store, &error);
+	if (parks > 0) {
+		reader_know_due(store);
+		store->parks_done += parks;
+	}
+}
+
+static void
+note_due(void *context, struct message *message)
+{
+	int64_t *due = context;
+
+	if (message->place == MESSAGE_WAITING && !message->held && message->due < *due)
+		*due = message->due;
+}
+
+void
+reader_know_due(struct store *store)
+{
+	struct error error;
+	int64_t due = INT64_MAX;
+
+	if (store->reader.index != NULL && index_next_due(store->reader.index, &due, &error) < 0)
+		reader_index_failed(store, &error);
+	if (store->reader.index == NULL) {
+		pthread_mutex_lock(&store->lock);
+		message_table_each(&store->table, note_due, &due);
+		pthread_mutex_unlock(&store->lock);
+	}
+	store->known_due = due;
+}
+
+/* ---- the thread ---- */
+
+/* What is to be done between requests. */
+static void
+tend(struct store *store)
+{
+	struct reader *reader = &store->reader;
+	bool news;
+
+	segments_tend(store);
+	copy_forward_step(store);
+	try_index_again(store);
+	pthread_mutex_lock(&store->lock);
+	news = store->applied != reader->checkpoint_sequence;
+	pthread_mutex_unlock(&store->lock);
+	if (reader->index != NULL && news && deadline_passed(reader->checkpoint_at))
+		checkpoint(store);
+}
+
+static void *
+reader_main(void *context)
+{
+	struct store *store = context;
+	struct reader *reader = &store->reader;
+	deadline_t tick = deadline_after_ms(0);
+
+	for (;;) {
+		struct request *list;
+		bool stop;
+
+		pthread_mutex_lock(&reader->lock);
+		if (reader->first == NULL && !reader->stop && !deadline_passed(tick)) {
+			reader->sleeping = true;
+			store_wait(&reader->wake, &reader->lock, tick);
+			reader->sleeping = false;
+		}
+		list = reader->first;
+		reader->first = NULL;
+		reader->last = &reader->first;
+		stop = reader->stop;
+		pthread_mutex_unlock(&reader->lock);
+		serve_list(store, list);
+		if (list == NULL && stop)
+			break;
+		if (deadline_passed(tick) || list == NULL) {
+			tend(store);
+			tick = deadline_after_ms(reader->copying.serial != 0 ? COPY_TICK_MS : TICK_MS);
+		}
+	}
+	if (reader->index != NULL)
+		checkpoint(store);
+	return NULL;
+}
+
+int
+reader_start(struct store *store, struct error *error)
+{
+	if (store_thread_start(&store->reader.thread, reader_main, store) != 0)
+		return error_system(error, errno, "start the reader");
+	store->reader.started = true;
+	return 0;
+}
+
+void
+reader_stop(struct store *store)
+{
+	struct reader *reader = &store->reader;
+
+	if (reader->started) {
+		pthread_mutex_lock(&reader->lock);
+		reader->stop = true;
+		pthread_mutex_unlock(&reader->lock);
+		pthread_cond_signal(&reader->wake);
+		pthread_join(reader->thread, NULL);
+		reader->started = false;
+	}
+	index_close(&reader->index);
+	part_reader_close(&reader->parts);
+}

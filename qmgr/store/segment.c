@@ -1,0 +1,341 @@
+/* segment - see segment.h */
+#include "qmgr/store/segment.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/memory.h"
+#include "qmgr/store/crc32c.h"
+
+#define VERSION 1
+#define READ_CHUNK (1024 * 1024)
+
+static const char magic[8] = { 'M', 'A', 'T', 'A', 'D', 'O', 'R', 'J' };
+static const char zeroes[SEGMENT_PAGE];
+
+static uint64_t
+page_get(const uint8_t *page, size_t at, size_t size)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, page + at, size);
+	return le64toh(value);
+}
+
+static void
+page_put(char *page, size_t at, uint64_t value, size_t size)
+{
+	value = htole64(value);
+	memcpy(page + at, &value, size);
+}
+
+static uint32_t
+page_crc(const void *page)
+{
+	uint32_t crc = crc32c(0, page, 12);
+
+	crc = crc32c(crc, zeroes, 4);
+	return crc32c(crc, (const char *)page + 16, SEGMENT_PAGE - 16);
+}
+
+void
+segment_header_encode(const struct segment_header *header, char page[static SEGMENT_PAGE])
+{
+	memset(page, 0, SEGMENT_PAGE);
+	memcpy(page, magic, sizeof(magic));
+	page_put(page, 8, VERSION, 4);
+	page_put(page, 16, header->serial, 8);
+	page_put(page, 24, header->epoch, 8);
+	page_put(page, 32, header->first, 8);
+	page_put(page, 40, header->end, 8);
+	page_put(page, 48, header->oldest, 8);
+	page_put(page, 56, header->size, 8);
+	page_put(page, 64, header->mailbox, 8);
+	page_put(page, 12, page_crc(page), 4);
+}
+
+enum segment_header_state
+segment_header_decode(const void *data, struct segment_header *header_out)
+{
+	const uint8_t *page = data;
+
+	if (memcmp(page, zeroes, SEGMENT_PAGE) == 0)
+		return SEGMENT_HEADER_EMPTY;
+	if (memcmp(page, magic, sizeof(magic)) != 0 || page_get(page, 12, 4) != page_crc(page))
+		return SEGMENT_HEADER_BAD;
+	if (page_get(page, 8, 4) != VERSION)
+		return SEGMENT_HEADER_NEWER;
+	header_out->serial = page_get(page, 16, 8);
+	header_out->epoch = page_get(page, 24, 8);
+	header_out->first = page_get(page, 32, 8);
+	header_out->end = page_get(page, 40, 8);
+	header_out->oldest = page_get(page, 48, 8);
+	header_out->size = page_get(page, 56, 8);
+	header_out->mailbox = page_get(page, 64, 8);
+	return SEGMENT_HEADER_GOOD;
+}
+
+enum segment_header_state
+segment_headers_read(int file, struct segment_header *header_out)
+{
+	char pages[2][SEGMENT_PAGE];
+	struct segment_header headers[2];
+	enum segment_header_state states[2];
+
+	for (int i = 0; i < 2; i++) {
+		ssize_t got = pread(file, pages[i], SEGMENT_PAGE, (off_t)i * SEGMENT_PAGE);
+
+		states[i] = got == SEGMENT_PAGE ? segment_header_decode(pages[i], &headers[i]) : SEGMENT_HEADER_BAD;
+		if (states[i] == SEGMENT_HEADER_NEWER)
+			return SEGMENT_HEADER_NEWER;
+	}
+	if (states[0] == SEGMENT_HEADER_GOOD &&
+	    (states[1] != SEGMENT_HEADER_GOOD || headers[0].serial >= headers[1].serial)) {
+		*header_out = headers[0];
+		return SEGMENT_HEADER_GOOD;
+	}
+	if (states[1] == SEGMENT_HEADER_GOOD) {
+		*header_out = headers[1];
+		return SEGMENT_HEADER_GOOD;
+	}
+	return states[0] == SEGMENT_HEADER_EMPTY && states[1] == SEGMENT_HEADER_EMPTY ? SEGMENT_HEADER_EMPTY :
+	    SEGMENT_HEADER_BAD;
+}
+
+/* ---- finding records ---- */
+
+struct place {
+	uint64_t offset;
+	uint64_t sequence;
+};
+
+/* The good records in their order; a jump in the sequences is a gap, judged when all is known. */
+struct places {
+	struct place *list;
+	size_t count;
+	size_t capacity;
+	uint64_t flushed;		/* the highest that any of them names */
+};
+
+static uint64_t
+align_up(uint64_t value, uint64_t to)
+{
+	return (value + to - 1) / to * to;
+}
+
+static void
+places_add(struct places *places, uint64_t offset, const struct record_head *head)
+{
+	if (places->count == places->capacity) {
+		places->capacity = places->capacity ? places->capacity * 2 : 256;
+		places->list = memory_resize(places->list, places->capacity, sizeof(*places->list));
+	}
+	places->list[places->count++] = (struct place){ offset, head->sequence };
+	if (head->flushed > places->flushed && head->flushed < head->sequence)
+		places->flushed = head->flushed;
+}
+
+static bool
+good_at(const char *data, uint64_t size, const struct segment_frame *frame, uint64_t offset, struct record_head *head)
+{
+	return offset < size && record_is_good(data + offset, size - offset, frame->mailbox, frame->serial, head) &&
+	    !(frame->closed && head->sequence > frame->claimed);
+}
+
+static void
+places_find(const char *data, uint64_t size, const struct segment_frame *frame, struct places *places)
+{
+	uint64_t offset = SEGMENT_DATA, expected = frame->first;
+	struct record_head head;
+
+	while (offset < size) {
+		bool good = good_at(data, size, frame, offset, &head);
+
+		if (good && (head.sequence == expected || (offset % SEGMENT_PAGE == 0 && head.sequence > expected))) {
+			places_add(places, offset, &head);
+			expected = head.sequence + 1;
+			offset = align_up(offset + head.length, 8);
+		} else {
+			offset = align_up(offset + 1, SEGMENT_PAGE);
+		}
+	}
+}
+
+/* The id in the entry that follows a bad record's head, if that looks like one. */
+static uint64_t
+guess_id(const char *octets, uint64_t length)
+{
+	struct record_head head;
+	struct record_reader reader;
+	struct record_entry entry;
+
+	if (!record_parse_head(octets, length, &head))
+		return 0;
+	record_reader_init(&reader, octets, &head);
+	return record_next_entry(&reader, &entry) ? entry.id : 0;
+}
+
+/* Damage without a good record behind it reaches to the last octet that is not zero. */
+static uint64_t
+length_without_zeroes(const char *octets, uint64_t length)
+{
+	while (length > 0 && octets[length - 1] == '\0')
+		length--;
+	return length;
+}
+
+void
+segment_scan(const void *data, uint64_t size, const struct segment_frame *frame, segment_record_cb record,
+    segment_damage_cb damage, void *context, struct segment_found *found_out)
+{
+	struct places places = { NULL, 0, 0, 0 };
+	const char *octets = data;
+	uint64_t offset = SEGMENT_DATA, expected = frame->first, high;
+
+	*found_out = (struct segment_found){ 0, 0, 0 };
+	places_find(octets, size, frame, &places);
+	high = places.flushed > frame->claimed ? places.flushed : frame->claimed;
+	for (size_t i = 0; i <= places.count; i++) {
+		bool more = i < places.count;
+		struct record_head head;
+		uint64_t length;
+
+		if (expected != 0 && (!more || places.list[i].sequence != expected)) {
+			if (expected > high)
+				break;
+			length = more ? places.list[i].offset - offset :
+			    length_without_zeroes(octets + offset, size - offset);
+			found_out->damaged++;
+			if (damage != NULL)
+				damage(context, offset, octets + offset, length, guess_id(octets + offset, size - offset));
+		}
+		if (!more)
+			break;
+		record_parse_head(octets + places.list[i].offset, size - places.list[i].offset, &head);
+		if (record != NULL)
+			record(context, &head, octets + places.list[i].offset, places.list[i].offset);
+		found_out->records++;
+		found_out->last = head.sequence;
+		expected = head.sequence + 1;
+		offset = align_up(places.list[i].offset + head.length, 8);
+	}
+	free(places.list);
+}
+
+bool
+segment_identify(const void *data, uint64_t size, uint64_t mailbox, uint64_t *serial_out, uint64_t *sequence_out)
+{
+	struct record_head head;
+
+	for (uint64_t offset = SEGMENT_DATA; offset < size; offset += SEGMENT_PAGE) {
+		const char *at = (const char *)data + offset;
+
+		if (!record_parse_head(at, size - offset, &head) || head.mailbox != mailbox ||
+		    !record_is_good(at, size - offset, mailbox, head.serial, &head))
+			continue;
+		*serial_out = head.serial;
+		*sequence_out = head.sequence;
+		return true;
+	}
+	return false;
+}
+
+/* ---- files ---- */
+
+void *
+segment_read(int file, uint64_t size, struct error *error)
+{
+	char *data = memory_resize(NULL, size, 1);
+	bool any = size == 0;
+	int reason = EIO;
+
+	for (uint64_t offset = 0; offset < size;) {
+		uint64_t wanted = size - offset < READ_CHUNK ? size - offset : READ_CHUNK;
+		ssize_t got = pread(file, data + offset, wanted, (off_t)offset);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0 && wanted > SEGMENT_PAGE)
+			got = pread(file, data + offset, wanted = SEGMENT_PAGE, (off_t)offset);
+		if (got > 0) {
+			any = true;
+			offset += (uint64_t)got;
+			continue;
+		}
+		reason = got < 0 ? errno : EIO;
+		memset(data + offset, 0, wanted);
+		offset += wanted;
+	}
+	if (!any) {
+		free(data);
+		error_system(error, reason, "read");
+		return NULL;
+	}
+	return data;
+}
+
+void
+segment_name(uint32_t number, char name[static SEGMENT_NAME_SIZE])
+{
+	snprintf(name, SEGMENT_NAME_SIZE, "seg-%06u", number);
+}
+
+bool
+segment_name_parse(const char *name, uint32_t *number_out)
+{
+	char again[SEGMENT_NAME_SIZE];
+	char *end;
+
+	if (strncmp(name, "seg-", 4) != 0 || strlen(name) >= SEGMENT_NAME_SIZE)
+		return false;
+	*number_out = (uint32_t)strtoul(name + 4, &end, 10);
+	segment_name(*number_out, again);
+	return *end == '\0' && strcmp(name, again) == 0;
+}
+
+static int
+fill(int file, uint64_t size, struct error *error)
+{
+	static const char block[64 * 1024];
+
+	for (uint64_t offset = 0; offset < size;) {
+		size_t wanted = size - offset < sizeof(block) ? size - offset : sizeof(block);
+		ssize_t put = pwrite(file, block, wanted, (off_t)offset);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return error_system(error, put < 0 ? errno : ENOSPC, "write");
+		offset += (uint64_t)put;
+	}
+	return fsync(file) == 0 ? 0 : error_system(error, errno, "flush");
+}
+
+int
+segment_create(int folder, const char *name, uint64_t size, struct error *error)
+{
+	char making[SEGMENT_NAME_SIZE + 4];
+	int file, result = -1;
+
+	snprintf(making, sizeof(making), "%s.new", name);
+	file = openat(folder, making, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (file < 0) {
+		error_system(error, errno, "%s", making);
+		return -1;
+	}
+	if (fill(file, size, error) < 0)
+		error_prefix(error, "%s", making);
+	else if (renameat(folder, making, folder, name) < 0 || fsync(folder) < 0)
+		error_system(error, errno, "%s", name);
+	else
+		result = 0;
+	if (result < 0)
+		unlinkat(folder, making, 0);
+	close(file);
+	return result;
+}

@@ -1,0 +1,264 @@
+/* connection - see connection.h */
+#include "smtp/connection.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/memory.h"
+
+#define READ_SIZE 16384
+#define WRITES_AT_A_TIME 4	/* blocks that one connection sends before others have their turn */
+
+struct connection {
+	struct session *session;
+	int socket;
+	struct event read_event;
+	struct event write_event;
+	struct event timer;
+	deadline_t timer_deadline;
+	enum session_state told;	/* the last state that the owner was told of; CONNECT: none */
+	int64_t opened_ms;
+	int64_t connect_ms;
+	char address[INET6_ADDRSTRLEN];
+	connection_cb changed;
+	void *context;
+};
+
+static void
+connection_lost(struct connection *connection, int number)
+{
+	char reason[96];
+
+	session_connection_lost(connection->session,
+	    number == 0 ? "closed by the host" : strerror_r(number, reason, sizeof(reason)));
+}
+
+/* Hands in what arrived. False when the connection is at its end. */
+static bool
+read_arrived(struct connection *connection)
+{
+	static char data[READ_SIZE];
+	ssize_t length = recv(connection->socket, data, sizeof(data), 0);
+
+	if (length > 0) {
+		session_receive(connection->session, data, (size_t)length);
+		return true;
+	}
+	if (length == -1 && (errno == EAGAIN || errno == EINTR))
+		return true;
+	connection_lost(connection, length == 0 ? 0 : errno);
+	return false;
+}
+
+/* The host takes no more; it may have said why before it closed. */
+static void
+write_failed(struct connection *connection, int number)
+{
+	int reads = 0;
+
+	while (session_state(connection->session) != SESSION_CLOSED && reads++ < 8 && read_arrived(connection))
+		;
+	connection_lost(connection, number);
+}
+
+static void
+write_waiting(struct connection *connection)
+{
+	const char *data;
+	size_t length;
+	int writes = 0;
+
+	while (data = session_output(connection->session, &length), length > 0 && writes++ < WRITES_AT_A_TIME) {
+		ssize_t sent = send(connection->socket, data, length, MSG_NOSIGNAL);
+
+		if (sent == -1 && errno != EAGAIN && errno != EINTR) {
+			write_failed(connection, errno);
+			return;
+		}
+		if (sent <= 0)
+			break;
+		session_output_sent(connection->session, (size_t)sent);
+	}
+	if (length > 0)
+		event_add(&connection->write_event, NULL);
+}
+
+static void
+arm_timer(struct connection *connection)
+{
+	deadline_t deadline = session_deadline(connection->session);
+	struct timeval wait;
+
+	if (deadline == connection->timer_deadline)
+		return;
+	connection->timer_deadline = deadline;
+	event_del(&connection->timer);
+	if (deadline == DEADLINE_NEVER)
+		return;
+	wait = deadline_timeval(deadline);
+	event_add(&connection->timer, &wait);
+}
+
+/* After anything happened: writes, sets the clock, and tells the owner when it is his turn. Nothing may follow. */
+static void
+advance(struct connection *connection)
+{
+	enum session_state state;
+
+	if (session_state(connection->session) > SESSION_CONNECT)
+		write_waiting(connection);
+	arm_timer(connection);
+	state = session_state(connection->session);
+	if (state == SESSION_CLOSED) {
+		event_del(&connection->read_event);
+		event_del(&connection->write_event);
+	}
+	if ((state != SESSION_CLOSED && state != SESSION_IDLE) || connection->told == state)
+		return;
+	connection->told = state;
+	connection->changed(connection->context, connection);
+}
+
+static void
+finish_connecting(struct connection *connection)
+{
+	socklen_t length = sizeof(int);
+	int number = 0;
+
+	if (getsockopt(connection->socket, SOL_SOCKET, SO_ERROR, &number, &length) == -1)
+		number = errno;
+	if (number != 0) {
+		connection_lost(connection, number);
+		return;
+	}
+	connection->connect_ms = clock_monotonic_ms() - connection->opened_ms;
+	session_connected(connection->session);
+	event_add(&connection->read_event, NULL);
+}
+
+static void
+handle_write(evutil_socket_t socket UNUSED, short what UNUSED, void *context)
+{
+	struct connection *connection = context;
+
+	if (session_state(connection->session) == SESSION_CONNECT)
+		finish_connecting(connection);
+	advance(connection);
+}
+
+static void
+handle_read(evutil_socket_t socket UNUSED, short what UNUSED, void *context)
+{
+	struct connection *connection = context;
+
+	read_arrived(connection);
+	advance(connection);
+}
+
+static void
+handle_timer(evutil_socket_t socket UNUSED, short what UNUSED, void *context)
+{
+	struct connection *connection = context;
+
+	connection->timer_deadline = DEADLINE_NEVER;
+	if (deadline_passed(session_deadline(connection->session)))
+		session_time_out(connection->session);
+	advance(connection);
+}
+
+struct connection *
+connection_open(struct event_base *base, const union socket_address *address, const struct session_options *options,
+    connection_cb changed, void *context, struct error *error)
+{
+	int on = 1, descriptor = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct connection *connection;
+
+	if (descriptor == -1) {
+		error_system(error, errno, "make a socket");
+		return NULL;
+	}
+	setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	connection = memory_new(1, sizeof(*connection));
+	connection->socket = descriptor;
+	connection->session = session_new(options);
+	connection->changed = changed;
+	connection->context = context;
+	connection->opened_ms = clock_monotonic_ms();
+	connection->connect_ms = -1;
+	connection->timer_deadline = DEADLINE_NEVER;
+	socket_address_format(address, connection->address);
+	event_assign(&connection->read_event, base, descriptor, EV_READ | EV_PERSIST, handle_read, connection);
+	event_assign(&connection->write_event, base, descriptor, EV_WRITE, handle_write, connection);
+	event_assign(&connection->timer, base, -1, 0, handle_timer, connection);
+	if (connect(descriptor, &address->any, socket_address_length(address)) == -1 && errno != EINPROGRESS) {
+		connection_lost(connection, errno);
+		event_active(&connection->write_event, EV_WRITE, 0);
+	} else {
+		event_add(&connection->write_event, NULL);
+	}
+	arm_timer(connection);
+	return connection;
+}
+
+void
+connection_free(struct connection **connection)
+{
+	struct connection *gone = *connection;
+
+	if (gone == NULL)
+		return;
+	event_del(&gone->read_event);
+	event_del(&gone->write_event);
+	event_del(&gone->timer);
+	session_free(&gone->session);
+	close(gone->socket);
+	free(gone);
+	*connection = NULL;
+}
+
+void
+connection_set_owner(struct connection *connection, connection_cb changed, void *context)
+{
+	connection->changed = changed;
+	connection->context = context;
+}
+
+const struct session *
+connection_session(const struct connection *connection)
+{
+	return connection->session;
+}
+
+const char *
+connection_address(const struct connection *connection)
+{
+	return connection->address;
+}
+
+int64_t
+connection_connect_ms(const struct connection *connection)
+{
+	return connection->connect_ms;
+}
+
+void
+connection_begin(struct connection *connection, struct transaction *transaction)
+{
+	session_begin(connection->session, transaction);
+	connection->told = SESSION_CONNECT;
+	event_active(&connection->write_event, EV_WRITE, 0);
+}
+
+void
+connection_quit(struct connection *connection)
+{
+	session_quit(connection->session);
+	connection->told = SESSION_CONNECT;
+	event_active(&connection->write_event, EV_WRITE, 0);
+}

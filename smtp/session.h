@@ -1,0 +1,105 @@
+/*
+ * session - one outbound SMTP or LMTP session: octets in, octets out, no input or output of its own
+ *
+ * Owns:   the state, what the host offers, the commands that wait to leave, the reply being read.
+ * Trusts: nobody. A reply that nobody asked for, or of a kind that the command cannot have, ends the session: a session
+ *         that may be out of step is never used again.
+ * Gives:  for every recipient of the transaction exactly one verdict, through its judge function, or says that the
+ *         session failed (session_failure()) with the rest unjudged.
+ *
+ * The driver writes what session_output() gives, hands in what arrives, watches session_deadline(), and after each of these
+ * looks at the state: IDLE takes a transaction, CLOSED is the end.
+ */
+#ifndef SMTP_SESSION_H
+#define SMTP_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/clock.h"
+#include "common/mail/envelope.h"
+#include "smtp/content_stream.h"
+#include "smtp/reply_judgement.h"
+
+enum session_state {
+#define STATE(symbol, setting, words) SESSION_##symbol,
+#include "smtp/states.def"
+#undef STATE
+	SESSION_STATE_COUNT,
+};
+
+struct session_options {
+	const char *name;		/* ours, for EHLO */
+	bool lmtp;
+	bool use_size;			/* extensions that may be used when they are offered */
+	bool use_pipelining;
+	bool use_dsn;
+	bool use_8bitmime;
+	int64_t timeout_ms[SESSION_STATE_COUNT];
+};
+
+enum recipient_progress {
+	PROGRESS_WAITING,		/* RCPT not answered */
+	PROGRESS_ACCEPTED,		/* RCPT answered with 2yz */
+	PROGRESS_JUDGED,
+	PROGRESS_AGAIN,			/* the transaction was full: belongs into another one on the same session */
+};
+
+/* One message to some recipients, made by the driver, judged by the session. */
+struct transaction {
+	const struct envelope *envelope;			/* borrowed: sender, parameters */
+	struct content_source content;
+	const struct envelope_recipient **recipients;		/* borrowed array */
+	enum recipient_progress *progress;			/* borrowed array, all PROGRESS_WAITING */
+	size_t count;
+	void (*judge)(void *context, const struct envelope_recipient *recipient,
+	    const struct reply_judgement *judgement);
+	void *context;
+};
+
+struct session_failure {
+	struct reply_judgement judgement;	/* for recipients without a verdict: always deferred */
+	bool before_mail_reply;			/* the transaction had not begun: nothing can have been delivered */
+};
+
+struct session;
+
+/* A session that waits for its connection; options are copied. */
+struct session *session_new(const struct session_options *options);
+/* The connection is made: now it waits for the greeting. */
+void session_connected(struct session *session);
+void session_free(struct session **session);
+
+enum session_state session_state(const struct session *session);
+/* What the session is doing, for "while ..." */
+const char *session_state_words(enum session_state state);
+/* When the driver must call session_time_out(). */
+deadline_t session_deadline(const struct session *session);
+
+/* Octets for the wire; *length_out is 0 when there are none now. Valid until the next call of any other function. */
+const char *session_output(struct session *session, size_t *length_out);
+/* So many of them were taken by the socket. */
+void session_output_sent(struct session *session, size_t count);
+
+/* Octets that arrived. */
+void session_receive(struct session *session, const char *data, size_t length);
+/* The connection ended, by the peer or by an error. */
+void session_connection_lost(struct session *session, const char *reason);
+void session_time_out(struct session *session);
+
+/*
+ * Begins a transaction; the session is IDLE. It borrows the transaction until session_in_transaction() is false, which may
+ * be so at once: what the host cannot take is judged without asking it.
+ */
+void session_begin(struct session *session, struct transaction *transaction);
+bool session_in_transaction(const struct session *session);
+/* Ends an idle session politely. */
+void session_quit(struct session *session);
+
+/* Why the session is CLOSED; NULL when it ended in order. */
+const struct session_failure *session_failure(const struct session *session);
+/* Messages that this session carried. */
+unsigned session_messages(const struct session *session);
+
+#endif

@@ -1,0 +1,493 @@
+/* connection - see connection.h */
+#include "smtpd/connection.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "common/base/memory.h"
+#include "common/log/log.h"
+#include "smtpd/receive.h"
+#include "smtpd/recipient.h"
+#include "smtpd/server.h"
+
+#define LINGER_OCTETS (1024 * 1024)	/* thrown away after the last reply, so that the client can read it */
+
+struct connection {
+	TAILQ_ENTRY(connection) entries;
+	struct server *server;
+	struct session *session;
+	int socket;
+	struct event readable;
+	struct event writable;
+	struct event timer;
+	deadline_t timer_at;		/* when the timer fires */
+	struct buffer unread;		/* octets that the session could not take yet */
+	struct deposit_order *order;	/* what is asked of qmgr for it, or NULL */
+	struct lookup *lookup;		/* or of directory */
+	uint64_t body_id;		/* the message whose body file it has; 0: none */
+	bool has_body;
+	bool is_counted;		/* in the limits */
+	bool is_running;
+	bool is_lingering;		/* all was said: reads only until the client closes */
+	size_t lingered;
+	struct in6_addr client;
+};
+
+static void run(struct connection *connection);
+
+static void
+close_connection(struct connection *connection)
+{
+	struct server *server = connection->server;
+	const struct session *session = connection->session;
+
+	log_event(LOG_SESSION_CLOSED, session->name, session->client.address, session->reason,
+	    log_number(session->messages), log_seconds(clock_monotonic_ms() - session->began_ms));
+	depositor_detach(server->depositor, &connection->order);
+	lookups_forget(server->lookups, &connection->lookup);
+	session_free(&connection->session);
+	if (connection->has_body)
+		depositor_abandon(server->depositor, connection->body_id);
+	if (connection->is_counted)
+		limits_leave(server->limits, &connection->client);
+	event_del(&connection->readable);
+	event_del(&connection->writable);
+	event_del(&connection->timer);
+	close(connection->socket);
+	buffer_free(&connection->unread);
+	TAILQ_REMOVE(&server->connections, connection, entries);
+	free(connection);
+	server_connection_gone(server);
+}
+
+/* ---- what the session waits for ---- */
+
+static void
+on_body_file(void *owner, enum deposit_outcome outcome, int file, const char *text)
+{
+	struct connection *connection = owner;
+
+	connection->order = NULL;
+	if (outcome == DEPOSIT_STORED && file >= 0) {
+		connection->has_body = true;
+		connection->body_id = connection->session->transaction->envelope.id;
+	}
+	receive_body_file(connection->session, file, outcome, text);
+	run(connection);
+}
+
+static void
+on_deposited(void *owner, enum deposit_outcome outcome, int file, const char *text)
+{
+	struct connection *connection = owner;
+
+	(void)file;
+	connection->order = NULL;
+	if (outcome == DEPOSIT_STORED)
+		connection->server->messages_accepted++;
+	receive_deposited(connection->session, outcome, text);
+	run(connection);
+}
+
+static void
+on_found(void *owner, enum recipient_finding finding)
+{
+	struct connection *connection = owner;
+
+	connection->lookup = NULL;
+	recipient_found(connection->session, finding);
+	run(connection);
+}
+
+/* Appends the content in memory to the body file. Regular files take all, unless something is wrong. */
+static int
+write_body(const struct transaction *transaction)
+{
+	size_t written = 0;
+
+	while (written < transaction->data.length) {
+		ssize_t count = write(transaction->body_file, transaction->data.data + written,
+		    transaction->data.length - written);
+
+		if (count > 0)
+			written += (size_t)count;
+		else if (count == 0)
+			return ENOSPC;
+		else if (errno != EINTR)
+			return errno;
+	}
+	return 0;
+}
+
+static void
+begin_deposit(struct connection *connection)
+{
+	connection->has_body = false;
+	connection->order = depositor_store(connection->server->depositor, connection->session->transaction, on_deposited,
+	    connection);
+}
+
+/* Asks for what the session waits for, unless it was asked already. True when it may go on at once. */
+static bool
+serve_wait(struct connection *connection)
+{
+	struct session *session = connection->session;
+	struct server *server = connection->server;
+
+	switch (session->wait) {
+	case SESSION_WAITS_FOR_BODY_WRITE:
+		receive_body_written(session, write_body(session->transaction));
+		return true;
+	case SESSION_WAITS_FOR_BODY_FILE:
+		if (connection->order == NULL)
+			connection->order = depositor_ask_body(server->depositor, session->transaction->envelope.id,
+			    on_body_file, connection);
+		return false;
+	case SESSION_WAITS_FOR_DEPOSIT:
+		if (connection->order == NULL)
+			begin_deposit(connection);
+		return false;
+	case SESSION_WAITS_FOR_DIRECTORY:
+		if (connection->lookup == NULL)
+			connection->lookup = lookups_ask(server->lookups, session->rules, session->recipient, on_found, connection);
+		return session->wait != SESSION_WAITS_FOR_DIRECTORY;
+	case SESSION_WAITS_FOR_INPUT:
+	case SESSION_WAITS_FOR_CLOSE:
+		break;
+	}
+	return false;
+}
+
+/* Gives back what belongs to a transaction that is over, or to a wait that was given up. */
+static void
+tidy(struct connection *connection)
+{
+	const struct session *session = connection->session;
+	const struct transaction *transaction = session->transaction;
+
+	if (connection->has_body && (transaction == NULL || transaction->envelope.id != connection->body_id ||
+	    transaction->body_file < 0)) {
+		depositor_abandon(connection->server->depositor, connection->body_id);
+		connection->has_body = false;
+	}
+	if (session->wait != SESSION_WAITS_FOR_DEPOSIT && session->wait != SESSION_WAITS_FOR_BODY_FILE)
+		depositor_detach(connection->server->depositor, &connection->order);
+	if (session->wait != SESSION_WAITS_FOR_DIRECTORY)
+		lookups_forget(connection->server->lookups, &connection->lookup);
+}
+
+/* Feeds the session as long as it takes octets and nothing has to be waited for. */
+static void
+feed(struct connection *connection, const char *data, size_t length)
+{
+	size_t taken = 0;
+
+	do {
+		if (taken < length && session_reads(connection->session))
+			taken += session_input(connection->session, data + taken, length - taken);
+		tidy(connection);
+	} while (serve_wait(connection) || (taken < length && session_reads(connection->session)));
+	depositor_check_ids(connection->server->depositor);
+	if (data == connection->unread.data)
+		buffer_consume(&connection->unread, taken);
+	else if (taken < length)
+		buffer_append(&connection->unread, data + taken, length - taken);
+	if (connection->unread.length == 0)
+		buffer_free(&connection->unread);
+}
+
+/* ---- the socket ---- */
+
+/* Sends replies as far as the client takes them. False: the client has gone. */
+static bool
+send_output(struct connection *connection)
+{
+	struct buffer *output = &connection->session->output;
+
+	while (output->length > 0) {
+		ssize_t count = send(connection->socket, output->data, output->length, MSG_NOSIGNAL);
+
+		if (count >= 0)
+			buffer_consume(output, (size_t)count);
+		else if (errno == EAGAIN)
+			return true;
+		else if (errno != EINTR)
+			return false;
+	}
+	buffer_free(output);
+	return true;
+}
+
+static void
+want(struct event *event, bool wanted)
+{
+	if (wanted)
+		event_add(event, NULL);
+	else
+		event_del(event);
+}
+
+/* The timer is moved only when it would be late; when it is early it is set again as it fires. */
+static void
+set_timer(struct connection *connection)
+{
+	struct timeval wait;
+
+	if (connection->timer_at <= connection->session->deadline)
+		return;
+	connection->timer_at = connection->session->deadline;
+	wait = deadline_timeval(connection->timer_at);
+	evtimer_add(&connection->timer, &wait);
+}
+
+/* All was said. Unless the client expects that, it may still be sending, and a plain close would destroy the reply
+ * on its way. True when the connection is gone. */
+static bool
+finish(struct connection *connection)
+{
+	if (connection->session->is_orderly) {
+		close_connection(connection);
+		return true;
+	}
+	if (!connection->is_lingering)
+		shutdown(connection->socket, SHUT_WR);
+	connection->is_lingering = true;
+	return false;
+}
+
+/* Goes on after anything has happened. */
+static void
+run(struct connection *connection)
+{
+	struct session *session = connection->session;
+
+	if (connection->is_running)
+		return;
+	connection->is_running = true;
+	do {
+		feed(connection, connection->unread.data, connection->unread.length);
+		if (!send_output(connection)) {
+			close_connection(connection);
+			return;
+		}
+		/* Replies that left make room for commands that wait. */
+	} while (connection->unread.length > 0 && session_reads(session));
+	connection->is_running = false;
+	if (session->wait == SESSION_WAITS_FOR_CLOSE) {
+		buffer_free(&connection->unread);
+		if (session->output.length == 0 && finish(connection))
+			return;
+	}
+	want(&connection->readable, connection->is_lingering || (session_reads(session) && connection->unread.length == 0));
+	want(&connection->writable, session->output.length > 0);
+	set_timer(connection);
+}
+
+static void
+linger(struct connection *connection)
+{
+	struct server *server = connection->server;
+	ssize_t count = recv(connection->socket, server->input, sizeof(server->input), 0);
+
+	if (count > 0)
+		connection->lingered += (size_t)count;
+	if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR) || connection->lingered > LINGER_OCTETS)
+		close_connection(connection);
+}
+
+static void
+on_readable(evutil_socket_t socket, short what, void *context)
+{
+	struct connection *connection = context;
+	struct server *server = connection->server;
+	ssize_t count;
+
+	(void)what;
+	if (connection->is_lingering) {
+		linger(connection);
+		return;
+	}
+	count = recv(socket, server->input, sizeof(server->input), 0);
+	if (count < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (count <= 0) {
+		close_connection(connection);
+		return;
+	}
+	connection->is_running = true;
+	feed(connection, server->input, (size_t)count);
+	connection->is_running = false;
+	run(connection);
+}
+
+static void
+on_writable(evutil_socket_t socket, short what, void *context)
+{
+	(void)socket;
+	(void)what;
+	run(context);
+}
+
+static void
+on_timer(evutil_socket_t socket, short what, void *context)
+{
+	struct connection *connection = context;
+	struct session *session = connection->session;
+
+	(void)socket;
+	(void)what;
+	connection->timer_at = DEADLINE_NEVER;
+	if (!deadline_passed(session->deadline)) {
+		set_timer(connection);
+		return;
+	}
+	if (session->wait == SESSION_WAITS_FOR_CLOSE) {
+		close_connection(connection);
+		return;
+	}
+	session_expired(session);
+	/* Before the session asks for anything else: what it gave up must not answer that. */
+	tidy(connection);
+	run(connection);
+}
+
+/* ---- opening ---- */
+
+static struct connection *
+new_connection(struct server *server, int socket, const struct session_client *client)
+{
+	struct connection *connection = memory_new(1, sizeof(*connection));
+	char name[24];
+
+	snprintf(name, sizeof(name), "%u-%" PRIu64, worker_instance(server->worker), ++server->connections_accepted);
+	connection->server = server;
+	connection->socket = socket;
+	connection->timer_at = DEADLINE_NEVER;
+	buffer_init(&connection->unread, 0);
+	connection->session = session_new(server->rules, &server->shared, client, name);
+	event_assign(&connection->readable, server->base, socket, EV_READ | EV_PERSIST, on_readable, connection);
+	event_assign(&connection->writable, server->base, socket, EV_WRITE | EV_PERSIST, on_writable, connection);
+	evtimer_assign(&connection->timer, server->base, on_timer, connection);
+	TAILQ_INSERT_TAIL(&server->connections, connection, entries);
+	log_event(LOG_SESSION_OPENED, name, client->address, log_number(client->port));
+	return connection;
+}
+
+/* The client's address as IPv6 (IPv4 mapped), and as text without the mapping. */
+static void
+describe_client(const struct sockaddr_storage *address, struct session_client *client, struct in6_addr *key)
+{
+	*client = (struct session_client){ .socket_address = *address };
+	*key = (struct in6_addr){ .s6_addr = { [10] = 0xff, [11] = 0xff } };
+	if (address->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+
+		memcpy(&key->s6_addr[12], &in->sin_addr, 4);
+		client->port = ntohs(in->sin_port);
+	} else if (address->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+
+		*key = in6->sin6_addr;
+		client->port = ntohs(in6->sin6_port);
+	}
+	if (IN6_IS_ADDR_V4MAPPED(key))
+		inet_ntop(AF_INET, &key->s6_addr[12], client->address, sizeof(client->address));
+	else
+		inet_ntop(AF_INET6, key, client->address, sizeof(client->address));
+}
+
+static void
+turn_away(struct server *server, int socket, const struct session_client *client, enum reply reply, const char *reason)
+{
+	struct buffer line = BUFFER_INITIALIZER(REPLY_LINE_MAX);
+
+	server->connections_refused++;
+	log_event(LOG_SESSION_REFUSED, client->address, reason);
+	reply_append(&line, reply, NULL, true, false);
+	(void)!send(socket, line.data, line.length, MSG_NOSIGNAL);
+	buffer_free(&line);
+	close(socket);
+}
+
+void
+connection_open(struct server *server, int socket, const struct sockaddr_storage *address)
+{
+	const struct document_configuration *configuration = rules_configuration(server->rules);
+	size_t maximum = (size_t)((configuration->maximum_sessions.number + server->processes - 1) / server->processes);
+	struct session_client client;
+	struct connection *connection;
+	struct in6_addr key;
+	int on = 1;
+
+	describe_client(address, &client, &key);
+	setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	switch (limits_enter(server->limits, &key, maximum, (size_t)configuration->maximum_sessions_per_client.number)) {
+	case LIMITS_TOO_MANY:
+		turn_away(server, socket, &client, REPLY_TOO_MANY_SESSIONS, "maximum_sessions");
+		return;
+	case LIMITS_TOO_MANY_FROM_CLIENT:
+		turn_away(server, socket, &client, REPLY_TOO_MANY_FROM_CLIENT, "maximum_sessions_per_client");
+		return;
+	case LIMITS_ENTERED:
+		break;
+	}
+	connection = new_connection(server, socket, &client);
+	connection->client = key;
+	connection->is_counted = true;
+	run(connection);
+}
+
+void
+connection_open_local(struct server *server, int socket, uint32_t user_id)
+{
+	struct session_client client = { .is_local_user = true, .user_id = user_id, .address = "local" };
+
+	evutil_make_socket_nonblocking(socket);
+	run(new_connection(server, socket, &client));
+}
+
+/* ---- all of them ---- */
+
+void
+connections_drain(struct server *server)
+{
+	struct connection *connection, *next;
+
+	for (connection = TAILQ_FIRST(&server->connections); connection != NULL; connection = next) {
+		next = TAILQ_NEXT(connection, entries);
+		session_drain(connection->session);
+		run(connection);
+	}
+}
+
+void
+connections_close_all(struct server *server)
+{
+	struct connection *connection;
+
+	while ((connection = TAILQ_FIRST(&server->connections)) != NULL) {
+		connection->session->reason = "service stops";
+		close_connection(connection);
+	}
+}
+
+void
+connections_body_lost(struct server *server)
+{
+	struct connection *connection;
+
+	TAILQ_FOREACH(connection, &server->connections, entries) {
+		receive_body_lost(connection->session);
+		connection->has_body = false;
+	}
+}

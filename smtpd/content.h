@@ -1,0 +1,57 @@
+/*
+ * content - judges and unstuffs the content of a message while it arrives
+ *
+ * Trusts: nobody. Only CRLF.CRLF ends the data of DATA, and only the count ends that of BDAT. A CR or LF alone and a NUL
+ *         make the message refusable, never two messages of one: reading goes on to the true end. From then on
+ *         nothing more is kept.
+ * Sees:   the header's Received fields (the hop count), its size, and its Message-ID, for the log.
+ */
+#ifndef SMTPD_CONTENT_H
+#define SMTPD_CONTENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buffer.h"
+
+#define CONTENT_FIELD_MAX 200	/* octets of a header line that are looked at */
+
+enum content_flaw {
+	CONTENT_FLAWLESS,
+	CONTENT_BARE_CR_OR_LF,
+	CONTENT_NUL,
+	CONTENT_HEADER_TOO_LARGE,
+	CONTENT_BEGINS_FOLDED,		/* its first line would continue the field that we put in front */
+};
+
+enum content_position { CONTENT_LINE_START, CONTENT_IN_LINE, CONTENT_AFTER_CR, CONTENT_AFTER_DOT, CONTENT_AFTER_DOT_CR };
+
+struct content {
+	enum content_position position;
+	enum content_flaw flaw;		/* the first one found */
+	bool is_dotted;			/* DATA: dots are unstuffed, a lone one ends */
+	bool in_header;
+	uint64_t length;		/* octets of content so far, unstuffed */
+	size_t header_length;
+	size_t header_limit;
+	unsigned received_fields;
+	char line[CONTENT_FIELD_MAX];	/* the start of the current header line */
+	size_t line_length;
+	char message_id[CONTENT_FIELD_MAX];	/* "" when there is none */
+};
+
+void content_init(struct content *content, bool is_dotted, size_t header_limit);
+
+/*
+ * Takes octets of the client; what is content goes to out (nothing when out is NULL or the content has a flaw). Returns
+ * how many octets were taken: all of them, or those up to the end of the data, with *ended_out true.
+ * False in *kept_out when out reached its limit; the length counts on.
+ */
+size_t content_take(struct content *content, const char *data, size_t length, struct buffer *out, bool *ended_out,
+    bool *kept_out);
+
+/* The last chunk of BDAT has arrived: ends an unfinished last line, and finds a CR at the very end. */
+void content_finish(struct content *content, struct buffer *out);
+
+#endif

@@ -1,0 +1,167 @@
+/* server - see server.h */
+#include "smtpd/server.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "common/ipc/directory.h"
+#include "common/ipc/deposit.h"
+#include "smtpd/connection.h"
+#include "smtpd/listener.h"
+
+#define PROCESSES_MAX 4		/* when smtpd_processes is 0, as master counts them */
+#define OPENING_SECONDS 10	/* how long the first clients may wait for qmgr; later ones are told that it is away */
+
+void
+server_count_processes(struct server *server, const struct settings *settings)
+{
+	server->processes = (long)settings->matador.smtpd_processes.number;
+	if (server->processes == 0)
+		server->processes = sysconf(_SC_NPROCESSORS_ONLN);
+	if (settings->matador.smtpd_processes.number == 0 && server->processes > PROCESSES_MAX)
+		server->processes = PROCESSES_MAX;
+	if (server->processes < 1)
+		server->processes = 1;
+}
+
+/* qmgr was restarted: the body files of messages on their way in went with it. */
+static void
+on_bodies_lost(void *context)
+{
+	struct server *server = context;
+
+	connections_body_lost(server);
+}
+
+/* Transactions can begin, or this has been waited for long enough: clients in the kernel's queue are taken from now on. */
+static void
+open_ports(void *context)
+{
+	struct server *server = context;
+
+	if (server->is_open)
+		return;
+	server->is_open = true;
+	evtimer_del(server->opening_timer);
+	listeners_resume(server);
+}
+
+static void
+on_opening_timer(evutil_socket_t unused, short what, void *context)
+{
+	(void)unused;
+	(void)what;
+	open_ports(context);
+}
+
+static void
+take_settings(struct server *server)
+{
+	const struct settings *settings = worker_settings(server->worker);
+
+	rules_release(&server->rules);
+	server->rules = rules_new(settings);
+	server->shared.content_limit = (size_t)settings->matador.content_memory_limit.number;
+}
+
+void
+server_start(struct server *server, struct worker *worker)
+{
+	static const struct depositor_events events = { .lost = on_bodies_lost, .granted = open_ports };
+	static const struct timeval longest = { OPENING_SECONDS, 0 };
+
+	server->worker = worker;
+	server->base = worker_event_base(worker);
+	TAILQ_INIT(&server->connections);
+	TAILQ_INIT(&server->listeners);
+	server->depositor = depositor_new(&server->shared, &events, server);
+	server->opening_timer = evtimer_new(server->base, on_opening_timer, server);
+	evtimer_add(server->opening_timer, &longest);
+	server->lookups = lookups_new();
+	server->limits = limits_new();
+	take_settings(server);
+}
+
+void
+server_reload(struct server *server)
+{
+	take_settings(server);
+}
+
+void
+server_introduce(struct server *server, const struct ipc_protocol *protocol, int socket)
+{
+	if (protocol == &deposit_protocol)
+		depositor_connect(server->depositor, server->base, socket);
+	else if (protocol == &directory_protocol)
+		lookups_connect(server->lookups, server->base, socket);
+	else
+		close(socket);	/* resolver and policy: no control asks them yet */
+}
+
+static void
+on_drain_deadline(evutil_socket_t unused, short what, void *context)
+{
+	struct server *server = context;
+
+	(void)unused;
+	(void)what;
+	connections_close_all(server);
+	worker_drained(server->worker);
+}
+
+void
+server_drain(struct server *server, deadline_t deadline)
+{
+	struct timeval wait = deadline_timeval(deadline);
+
+	if (server->drain_timer != NULL)
+		return;
+	listeners_close_all(server);
+	server->drain_timer = evtimer_new(server->base, on_drain_deadline, server);
+	evtimer_add(server->drain_timer, &wait);
+	connections_drain(server);
+	server_connection_gone(server);
+}
+
+void
+server_connection_gone(struct server *server)
+{
+	static const struct timeval now = { 0, 0 };
+
+	/* From the event loop, not from inside what just ended. */
+	if (server->drain_timer != NULL && TAILQ_EMPTY(&server->connections))
+		evtimer_add(server->drain_timer, &now);
+}
+
+void
+server_status(struct server *server, struct buffer *lines)
+{
+	buffer_printf(lines, "sessions=%zu\n", limits_sessions(server->limits));
+	buffer_printf(lines, "connections_accepted=%" PRIu64 "\n", server->connections_accepted);
+	buffer_printf(lines, "connections_refused=%" PRIu64 "\n", server->connections_refused);
+	buffer_printf(lines, "messages_accepted=%" PRIu64 "\n", server->messages_accepted);
+	buffer_printf(lines, "deposits_pending=%zu\n", depositor_pending(server->depositor));
+	buffer_printf(lines, "content_octets=%zu\n", server->shared.content_octets);
+	buffer_printf(lines, "queue=%s\n", !server->shared.connected ? "away" :
+	    server->shared.accepting ? "accepting" : "refusing");
+}
+
+void
+server_stop(struct server *server)
+{
+	if (server->worker == NULL)
+		return;
+	listeners_close_all(server);
+	connections_close_all(server);
+	event_free(server->opening_timer);
+	if (server->drain_timer != NULL)
+		event_free(server->drain_timer);
+	depositor_free(&server->depositor);
+	lookups_free(&server->lookups);
+	limits_free(&server->limits);
+	rules_release(&server->rules);
+}

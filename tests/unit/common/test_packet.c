@@ -1,0 +1,128 @@
+/* test_packet - messages to packets and back */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "common/ipc/deposit.h"
+#include "common/ipc/queue.h"
+#include "common/ipc/worker.h"
+
+static void
+every_field_comes_back_and_the_number_stands_first(void **state)
+{
+	struct buffer packet = BUFFER_INITIALIZER(0);
+	struct deposit_begin sent = { .id = 1, .envelope_length = 2, .content_length = 3, .body_length = 4,
+		.data = { "five", 4 } }, got;
+	const struct ipc_message *type = ipc_message_deposit_begin();
+	int descriptor;
+
+	(void)state;
+	assert_true(ipc_pack(type, &sent, &packet, &descriptor));
+	assert_int_equal(descriptor, -1);
+	assert_int_equal(packet.data[0], type->number);
+	assert_true(ipc_unpack(type, packet.data + 1, packet.length - 1, -1, &got));
+	assert_int_equal(got.id, 1);
+	assert_int_equal(got.envelope_length, 2);
+	assert_int_equal(got.content_length, 3);
+	assert_int_equal(got.body_length, 4);
+	assert_int_equal(got.data.length, 4);
+	assert_memory_equal(got.data.data, "five", 4);
+	buffer_free(&packet);
+}
+
+static void
+every_shorter_packet_is_refused(void **state)
+{
+	struct buffer packet = BUFFER_INITIALIZER(0);
+	struct queue_list sent = { .sender = "a@b", .recipient = "c@d", .destination = "e", .state = "held" }, got;
+	const struct ipc_message *type = ipc_message_queue_list();
+	size_t length;
+	int descriptor;
+
+	(void)state;
+	assert_true(ipc_pack(type, &sent, &packet, &descriptor));
+	for (length = 0; length < packet.length - 1; length++)
+		assert_false(ipc_unpack(type, packet.data + 1, length, -1, &got));
+	buffer_append_byte(&packet, 'x');
+	assert_false(ipc_unpack(type, packet.data + 1, packet.length - 1, -1, &got));
+	buffer_free(&packet);
+}
+
+static void
+what_is_over_a_limit_is_not_packed_and_leaves_nothing(void **state)
+{
+	static char address[1026];
+	struct buffer packet = BUFFER_INITIALIZER(0);
+	struct queue_list message = { .sender = address };
+	int descriptor;
+
+	(void)state;
+	memset(address, 'a', sizeof(address) - 1);
+	buffer_append_string(&packet, "before");
+	assert_false(ipc_pack(ipc_message_queue_list(), &message, &packet, &descriptor));
+	assert_int_equal(packet.length, 6);
+	address[1024] = '\0';
+	assert_true(ipc_pack(ipc_message_queue_list(), &message, &packet, &descriptor));
+	buffer_free(&packet);
+}
+
+static void
+what_the_buffer_cannot_hold_is_not_packed(void **state)
+{
+	struct buffer packet = BUFFER_INITIALIZER(20);
+	int descriptor;
+
+	(void)state;
+	assert_false(ipc_pack(ipc_message_queue_list(), &(struct queue_list){ .sender = "a" }, &packet, &descriptor));
+	assert_int_equal(packet.length, 0);
+	buffer_free(&packet);
+}
+
+static void
+a_descriptor_travels_beside_the_packet(void **state)
+{
+	struct buffer packet = BUFFER_INITIALIZER(0);
+	struct worker_settings got;
+	const struct ipc_message *type = ipc_message_worker_settings();
+	int descriptor;
+
+	(void)state;
+	assert_true(ipc_pack(type, &(struct worker_settings){ .file = 7 }, &packet, &descriptor));
+	assert_int_equal(descriptor, 7);
+	assert_int_equal(packet.length, 1);
+	assert_true(ipc_unpack(type, packet.data + 1, 0, 9, &got));
+	assert_int_equal(got.file, 9);
+	assert_true(ipc_unpack(type, packet.data + 1, 0, -1, &got));
+	assert_int_equal(got.file, -1);
+	assert_false(ipc_unpack(ipc_message_worker_begin(), packet.data + 1, 0, 9, &got));
+	buffer_free(&packet);
+}
+
+static void
+protocols_are_found_by_name(void **state)
+{
+	(void)state;
+	assert_ptr_equal(ipc_protocol_by_name("deposit"), &deposit_protocol);
+	assert_ptr_equal(ipc_protocol_by_name("queue"), &queue_protocol);
+	assert_null(ipc_protocol_by_name("depositor"));
+	assert_null(ipc_protocol_by_name(""));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_field_comes_back_and_the_number_stands_first),
+		cmocka_unit_test(every_shorter_packet_is_refused),
+		cmocka_unit_test(what_is_over_a_limit_is_not_packed_and_leaves_nothing),
+		cmocka_unit_test(what_the_buffer_cannot_hold_is_not_packed),
+		cmocka_unit_test(a_descriptor_travels_beside_the_packet),
+		cmocka_unit_test(protocols_are_found_by_name),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,1036 @@
+/* qmgr as a whole over a store in memory: from the deposit to the last record, and what happens when peers die */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/base/attributes.h"
+#include "common/log/log.h"
+#include "qmgr/expansion.h"
+#include "tests/unit/qmgr/fake_store.h"
+#include "tests/unit/qmgr/fake_peers.h"
+
+#define MINUTE INT64_C(60000)
+#define CONTENT "Subject: hello\r\nFrom: a\r\n\r\nbody\r\n"
+
+static const struct limits defaults = {
+	.inline_body = 256 * 1024,
+	.deposit_memory = 1024 * 1024,
+	.active_memory = 1024 * 1024,
+	.active_messages = 1000,
+	.sessions_per_destination = 2,
+	.deliveries = 4,
+	.hops = 25,
+	.retry_initial_ms = 15 * MINUTE,
+	.retry_cap_ms = 60 * MINUTE,
+	.expiry_ms = 24 * 60 * MINUTE,
+	.look_interval_ms = 15 * MINUTE,
+	.delay_ms = { 24 * 60 * MINUTE, 4 * 60 * MINUTE, 48 * 60 * MINUTE },
+};
+
+static void
+start_qmgr(uint64_t epoch)
+{
+	memset(&qmgr, 0, sizeof(qmgr));
+	qmgr.limits = defaults;
+	qmgr_start(&qmgr, base, NULL, epoch);
+}
+
+static int
+set_up(UNUSED void **state)
+{
+	log_open("test");
+	log_set_level(LOG_SEVERITY_ERROR);
+	base = event_base_new();
+	fake_store_reset(base);
+	start_qmgr(1);
+	return 0;
+}
+
+/* Some turns of the event loop without waiting for anything. */
+static void
+turn(unsigned times)
+{
+	while (times-- > 0)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static int
+tear_down(UNUSED void **state)
+{
+	peers_free();
+	qmgr.leaving = true;
+	turn(50);
+	qmgr_end(&qmgr);
+	fake_store_reset(NULL);
+	event_base_free(base);
+	return 0;
+}
+
+#define until_done(count) until(qmgr.counters.done == (count) && fake_count() == 0)
+
+/* Runs the loop until condition, for at most five seconds. */
+#define until(condition) do { \
+	deadline_t deadline_ = deadline_after_ms(5000); \
+	while (!(condition) && !deadline_passed(deadline_)) \
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK); \
+	assert_true(condition); \
+} while (0)
+
+static void
+connect_all(void)
+{
+	depositor_connect();
+	router_connect();
+	worker_connect(&smtp, ROLE_SMTP, 0);
+	worker_connect(&local, ROLE_LOCAL, 0);
+	until(depositor.next_id != 0 && depositor.accepting && qmgr.window.open);
+}
+
+/* So much time passes for the queue (and the wall clock is set back by as much). */
+static void
+pass_time(int64_t milliseconds)
+{
+	usleep(3000);		/* what happened before is to be before */
+	qmgr_now(&qmgr);
+	qmgr.clock.boot_at_start -= milliseconds;
+	window_changed(&qmgr);
+}
+
+/* ---- deposits ---- */
+
+static void
+stores_then_delivers_and_forgets_a_message(UNUSED void **state)
+{
+	connect_all();
+	deposit("sender@example.org", "local1@example.com remote@example.net", CONTENT);
+	until(depositor.answers == 1);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_STORED);
+	until(fake_count() == 0);
+	assert_int_equal(local.delivered, 1);
+	assert_int_equal(smtp.delivered, 1);
+	assert_string_equal(smtp.last_content, CONTENT);
+	assert_string_equal(local.last_content, CONTENT);
+	assert_string_equal(smtp.last_next_hop, "relay:25");
+	assert_int_equal(window_active(&qmgr), 0);
+	assert_int_equal(qmgr.messages.content_octets, 0);
+	assert_int_equal(qmgr.deposits.octets, 0);
+}
+
+static void
+answers_451_when_the_flush_fails_and_keeps_nothing(UNUSED void **state)
+{
+	connect_all();
+	fake.fail = 1;
+	deposit("sender@example.org", "local1@example.com", CONTENT);
+	until(depositor.answers == 1);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_TEMPORARY);
+	turn(20);
+	assert_int_equal(fake_count(), 0);
+	assert_int_equal(local.delivered, 0);
+	assert_int_equal(qmgr.deposits.octets, 0);
+}
+
+static void
+never_answers_before_the_commit_and_answers_a_replay_alike(UNUSED void **state)
+{
+	struct envelope envelope;
+
+	connect_all();
+	local.holds_jobs = true;
+	make_envelope(&envelope, depositor.next_id++, "sender@example.org", "local1@example.com");
+	deposit_envelope(&envelope, CONTENT, 0);
+	until(fake.commits == 1);
+	assert_int_equal(depositor.answers, 0);
+	until(depositor.answers == 1);
+	deposit_envelope(&envelope, CONTENT, 0);
+	until(depositor.answers == 2);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_STORED);
+	assert_int_equal(fake_count(), 1);
+	envelope_free(&envelope);
+}
+
+static void
+takes_a_message_of_an_earlier_start_again(UNUSED void **state)
+{
+	struct envelope envelope;
+
+	connect_all();
+	make_envelope(&envelope, 5, "sender@example.org", "local1@example.com");	/* epoch 0 */
+	deposit_envelope(&envelope, CONTENT, 0);
+	until(depositor.answers == 1);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_STORED);
+	envelope_free(&envelope);
+}
+
+static void
+refuses_ids_that_are_not_the_depositors(UNUSED void **state)
+{
+	struct envelope envelope;
+
+	connect_all();
+	make_envelope(&envelope, depositor.next_id + (UINT64_C(1) << 40), "s@example.org", "local1@example.com");
+	deposit_envelope(&envelope, CONTENT, 0);
+	until(depositor.answers == 1);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_PERMANENT);
+	envelope_free(&envelope);
+	make_envelope(&envelope, 1, "s@example.org", "local1@example.com");
+	envelope.id = identifiers_next_id(&qmgr.identifiers);		/* our own block */
+	deposit_envelope(&envelope, CONTENT, 0);
+	until(depositor.answers == 2);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_PERMANENT);
+	envelope_free(&envelope);
+}
+
+static void
+refuses_deposits_that_do_not_add_up(UNUSED void **state)
+{
+	struct buffer octets = BUFFER_INITIALIZER(0);
+	struct envelope envelope;
+
+	connect_all();
+	/* not an envelope */
+	buffer_append_string(&octets, "nonsense that is no envelope");
+	deposit_octets(depositor.next_id++, &octets, octets.length, 0);
+	until(depositor.answers == 1);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_PERMANENT);
+	/* another id inside */
+	make_envelope(&envelope, 77, "s@example.org", "local1@example.com");
+	buffer_clear(&octets);
+	envelope_encode(&envelope, NULL, &octets);
+	deposit_octets(depositor.next_id++, &octets, octets.length, 0);
+	until(depositor.answers == 2);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_PERMANENT);
+	/* more content than fits the stream */
+	{
+		struct deposit_begin begin = { .id = depositor.next_id++, .envelope_length = 10,
+			.content_length = 300 * 1024 };
+
+		send_deposit_begin(depositor.channel, &begin);
+	}
+	until(depositor.answers == 3);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_PERMANENT);
+	/* a body file that was never asked for */
+	envelope_free(&envelope);
+	make_envelope(&envelope, depositor.next_id++, "s@example.org", "local1@example.com");
+	deposit_envelope(&envelope, "", 1000);
+	until(depositor.answers == 4);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_TEMPORARY);
+	assert_int_equal(fake_count(), 0);
+	assert_int_equal(qmgr.deposits.octets, 0);
+	envelope_free(&envelope);
+	buffer_free(&octets);
+}
+
+static void
+takes_a_large_message_through_a_file_and_delivers_from_it(UNUSED void **state)
+{
+	struct deposit_body want;
+	struct envelope envelope;
+
+	connect_all();
+	want.id = depositor.next_id++;
+	send_deposit_body(depositor.channel, &want);
+	until(depositor.answers == 1);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_STORED);
+	assert_int_equal(write(depositor.file, CONTENT, strlen(CONTENT)), strlen(CONTENT));
+	close(depositor.file);
+	make_envelope(&envelope, want.id, "s@example.org", "remote@example.net");
+	deposit_envelope(&envelope, "", strlen(CONTENT));
+	until(depositor.answers == 2);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_STORED);
+	until(fake_count() == 0);
+	assert_string_equal(smtp.last_content, CONTENT);
+	envelope_free(&envelope);
+}
+
+static void
+unlinks_the_body_files_of_a_depositor_that_died(UNUSED void **state)
+{
+	struct deposit_body want;
+	struct deposit_abandon gone;
+
+	connect_all();
+	want.id = depositor.next_id++;
+	send_deposit_body(depositor.channel, &want);
+	until(depositor.answers == 1);
+	close(depositor.file);
+	gone.id = want.id;
+	send_deposit_abandon(depositor.channel, &gone);
+	until(fake.bodies_abandoned == 1);
+	want.id = depositor.next_id++;
+	send_deposit_body(depositor.channel, &want);
+	until(depositor.answers == 2);
+	close(depositor.file);
+	depositor_connect();
+	until(fake.bodies_abandoned == 2);
+	until(depositor.next_id != 0);
+	assert_int_equal(qmgr.deposits.files.count, 0);
+}
+
+static void
+forgets_half_a_deposit_when_the_depositor_dies(UNUSED void **state)
+{
+	struct deposit_begin begin;
+	uint64_t first;
+
+	connect_all();
+	first = depositor.next_id;
+	begin = (struct deposit_begin){ .id = depositor.next_id++, .envelope_length = 1000, .content_length = 1000 };
+	send_deposit_begin(depositor.channel, &begin);
+	until(qmgr.deposits.octets == 2000);
+	depositor_connect();
+	until(qmgr.deposits.octets == 0 && depositor.next_id != 0);
+	assert_true(depositor.next_id > first);		/* a block of its own */
+}
+
+static void
+holds_depositors_off_at_the_memory_limit_and_lets_them_come_back_at_three_quarters(UNUSED void **state)
+{
+	struct deposit_begin begin;
+	unsigned i;
+
+	connect_all();
+	qmgr.limits.deposit_memory = 100000;
+	for (i = 0; i < 3; i++) {
+		begin = (struct deposit_begin){ .id = depositor.next_id++, .envelope_length = 1000, .content_length = 32000 };
+		send_deposit_begin(depositor.channel, &begin);
+	}
+	until(qmgr.deposits.octets == 99000);
+	turn(5);
+	assert_true(depositor.accepting);
+	begin = (struct deposit_begin){ .id = depositor.next_id++, .envelope_length = 1000, .content_length = 32000 };
+	send_deposit_begin(depositor.channel, &begin);
+	until(depositor.answers == 1);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_TEMPORARY);
+	begin = (struct deposit_begin){ .id = depositor.next_id++, .envelope_length = 500, .content_length = 500 };
+	send_deposit_begin(depositor.channel, &begin);
+	until(!depositor.accepting);
+	deposit_store_accepts(&qmgr, false, "the disk is full");
+	deposit_store_accepts(&qmgr, true, NULL);
+	turn(5);
+	assert_false(depositor.accepting);
+	/* One of the three ends wrongly: two are left, less than three quarters. */
+	{
+		char *octets = memory_new(29000, 1);
+		struct deposit_more more = { .id = depositor.next_id - 5, .data = { octets, 29000 } };
+
+		send_deposit_more(depositor.channel, &more);
+		send_deposit_more(depositor.channel, &more);
+		until(depositor.accepting);
+		free(octets);
+	}
+}
+
+static void
+takes_nothing_while_the_store_does_not_accept(UNUSED void **state)
+{
+	connect_all();
+	deposit_store_accepts(&qmgr, false, "the disk is full");
+	until(!depositor.accepting);
+	deposit("s@example.org", "local1@example.com", CONTENT);
+	until(depositor.answers == 1);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_TEMPORARY);
+	deposit_store_accepts(&qmgr, true, NULL);
+	until(depositor.accepting);
+	deposit("s@example.org", "local1@example.com", CONTENT);
+	until(depositor.answers == 2);
+	assert_int_equal(depositor.last_outcome, DEPOSIT_STORED);
+}
+
+/* ---- routing ---- */
+
+static void
+sends_all_recipients_of_a_destination_in_one_job(UNUSED void **state)
+{
+	connect_all();
+	deposit("s@example.org", "a@x.example b@x.example c@x.example d@host-two.example", CONTENT);
+	until_done(1);
+	assert_int_equal(smtp.job_count, 2);
+	assert_int_equal(smtp.delivered, 4);
+}
+
+static void
+expands_a_group_once_without_repeating_anybody(UNUSED void **state)
+{
+	connect_all();
+	smtp.holds_jobs = true;
+	deposit("s@example.org", "member1@example.com group3@example.com", CONTENT);
+	until(smtp.in_hand > 0 && fake.messages != NULL && fake.messages->envelope.recipient_count == 4);
+	/* On disk before delivered: the group is expanded, its two other members are recipients. */
+	assert_int_equal(fake.messages->envelope.recipients[1].state, RECIPIENT_EXPANDED);
+	assert_int_equal(fake.messages->envelope.recipients[2].parent, 1);
+	assert_int_equal(fake.messages->envelope.recipients[3].forwards, 1);
+	smtp.holds_jobs = false;
+	while (smtp.jobs != NULL)
+		finish_job(&smtp, smtp.jobs);
+	until(fake_count() == 0);
+	assert_int_equal(smtp.delivered, 3);
+}
+
+static void
+delivers_to_no_member_before_the_expansion_is_on_disk(UNUSED void **state)
+{
+	connect_all();
+	deposit("s@example.org", "group3@example.com", CONTENT);
+	until(depositor.answers == 1);
+	fake.fail = 1;
+	turn(30);
+	assert_int_equal(smtp.job_count, 0);
+	expansion_tick(&qmgr, clock_monotonic_ms() + 6000);
+	until(fake_count() == 0);
+	assert_int_equal(smtp.delivered, 3);
+	assert_int_equal(router.questions, 4);
+}
+
+static void
+sends_to_a_large_group_in_jobs_of_a_hundred(UNUSED void **state)
+{
+	connect_all();
+	deposit("s@example.org", "group1000@example.com", CONTENT);
+	until_done(1);
+	assert_int_equal(smtp.delivered, 1000);
+	assert_in_range(smtp.job_count, 10, 30);
+	assert_true(smtp.most_in_hand <= 2);
+}
+
+static void
+returns_a_message_whose_forwarding_leads_back_to_itself(UNUSED void **state)
+{
+	connect_all();
+	deposit("s@example.org", "loop@example.com", CONTENT);
+	until_done(2);
+	assert_int_equal(router.reports, 1);
+	assert_int_equal(router.report_kind, REPORT_FAILURE);
+}
+
+static void
+returns_a_message_that_was_forwarded_too_often(UNUSED void **state)
+{
+	struct envelope envelope;
+
+	connect_all();
+	make_envelope(&envelope, depositor.next_id++, "s@example.org", "forward@example.com");
+	envelope.hops = 25;
+	deposit_envelope(&envelope, CONTENT, 0);
+	until(router.reports == 1);
+	until(fake_count() == 0);
+	assert_int_equal(smtp.delivered, 1);	/* the report */
+	envelope_free(&envelope);
+}
+
+static void
+asks_again_what_router_did_not_answer_before_it_died(UNUSED void **state)
+{
+	connect_all();
+	router.silent = true;
+	deposit("s@example.org", "a@x.example b@x.example", CONTENT);
+	until(router.questions == 2);
+	router.silent = false;
+	router_connect();
+	until(fake_count() == 0);
+	assert_int_equal(router.questions, 4);
+	assert_int_equal(smtp.delivered, 2);
+}
+
+static void
+tries_again_later_when_router_cannot_decide(UNUSED void **state)
+{
+	connect_all();
+	deposit("s@example.org", "later@example.com", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	assert_int_equal(window_active(&qmgr), 0);
+	assert_string_equal(fake.messages->envelope.recipients[0].reason, "the directory is away");
+	pass_time(17 * MINUTE);
+	until(router.questions == 2);
+	until(fake.messages->parked);
+	assert_int_equal(fake.messages->envelope.recipients[0].attempts, 2);
+}
+
+/* ---- results ---- */
+
+static void
+parks_a_deferred_message_and_tries_it_when_it_is_due(UNUSED void **state)
+{
+	connect_all();
+	deposit("s@example.org", "temp@x.example good@x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	assert_int_equal(smtp.delivered, 1);
+	assert_int_equal(fake.messages->envelope.recipients[1].state, RECIPIENT_DELIVERED);
+	assert_int_equal(fake.messages->envelope.recipients[0].attempts, 1);
+	assert_string_equal(fake.messages->envelope.recipients[0].reason, "451 later");
+	assert_in_range(store_next_due_ms(NULL) - qmgr_now(&qmgr), 13 * MINUTE, 17 * MINUTE);
+	pass_time(17 * MINUTE);
+	until(smtp.job_count == 2);
+	until(fake.messages->parked);
+	assert_int_equal(fake.messages->envelope.recipients[0].attempts, 2);
+	assert_in_range(store_next_due_ms(NULL) - qmgr_now(&qmgr), 26 * MINUTE, 34 * MINUTE);
+	assert_int_equal(smtp.delivered, 1);
+}
+
+static void
+puts_off_everything_for_a_host_that_is_down_after_one_attempt(UNUSED void **state)
+{
+	unsigned i;
+
+	connect_all();
+	deposit("s@example.org", "down@host-dead.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	for (i = 0; i < 5; i++)
+		deposit("s@example.org", "good@host-dead.example", CONTENT);
+	until(depositor.answers == 6 && window_active(&qmgr) == 0);
+	assert_int_equal(smtp.job_count, 1);
+	assert_string_equal(fake.messages->next->envelope.recipients[0].reason, "Connection refused");
+	deposit("s@example.org", "good@host-alive.example", CONTENT);
+	until(fake_count() == 6);
+	until(smtp.delivered == 1);
+	/* When it is time, one tries first and the others follow. */
+	fake_remove(fake.messages->id);
+	pass_time(20 * MINUTE);
+	until(fake_count() == 0);
+	assert_int_equal(smtp.delivered, 6);
+}
+
+static void
+reports_failures_with_their_states_in_one_record(UNUSED void **state)
+{
+	uint64_t id;
+
+	connect_all();
+	router.silent = true;
+	id = deposit("s@example.org", "perm1@x.example good@x.example unknown@x.example", CONTENT);
+	until(router.questions == 3);
+	router.silent = false;
+	router_connect();
+	until(smtp.delivered == 1);
+	router.silent = true;		/* the report is not answered yet */
+	until(router.report.length > 0);
+	turn(20);
+	assert_int_equal(fake_find(id)->envelope.recipients[0].state, RECIPIENT_NEW);
+	assert_int_equal(fake_find(id)->envelope.recipients[1].state, RECIPIENT_DELIVERED);
+	router.silent = false;
+	smtp.holds_jobs = true;
+	router_connect();		/* it died: the report is asked for again */
+	until(router.reports == 1 && fake_find(id) == NULL);
+	assert_int_equal(router.report_recipients, 2);
+	assert_string_equal(router.report_header, "Subject: hello\r\nFrom: a\r\n");
+	assert_int_equal(fake_count(), 1);
+	assert_true(fake.messages->envelope.is_report);
+	assert_string_equal(fake.messages->envelope.recipients[0].address, "s@example.org");
+}
+
+static void
+keeps_a_failure_until_its_report_could_be_stored(UNUSED void **state)
+{
+	connect_all();
+	smtp.holds_jobs = true;
+	deposit("s@example.org", "unknown@x.example", CONTENT);
+	until(depositor.answers == 1);
+	fake.fail = 1;
+	until(router.reports == 1 && fake.fail == 0);
+	turn(20);
+	assert_int_equal(fake_count(), 1);
+	assert_int_equal(fake.messages->envelope.recipients[0].state, RECIPIENT_NEW);
+	report_tick(&qmgr, clock_monotonic_ms() + 20000);
+	until(router.reports == 2 && fake_count() == 1 && fake.messages->envelope.is_report);
+}
+
+static void
+never_reports_about_a_report_or_to_nobody(UNUSED void **state)
+{
+	connect_all();
+	deposit("", "unknown@x.example", CONTENT);
+	until(depositor.answers == 1);
+	until(fake_count() == 0);
+	assert_int_equal(router.reports, 0);
+	deposit("perm-sender@example.org", "unknown@x.example", CONTENT);
+	until(depositor.answers == 2);
+	until(fake_count() == 0);
+	assert_int_equal(router.reports, 1);		/* it failed too, silently */
+}
+
+static void
+reports_success_only_when_the_sender_wanted_it(UNUSED void **state)
+{
+	struct envelope envelope;
+
+	connect_all();
+	make_envelope(&envelope, depositor.next_id++, "s@example.org", "local1@x.example local2@x.example");
+	envelope.recipients[1].notify = NOTIFY_SUCCESS;
+	deposit_envelope(&envelope, CONTENT, 0);
+	until(router.reports == 1);
+	until(fake_count() == 0);
+	assert_int_equal(router.report_kind, REPORT_SUCCESS);
+	assert_int_equal(router.report_recipients, 1);
+	envelope_free(&envelope);
+}
+
+static void
+expires_an_old_message_only_after_a_fresh_attempt(UNUSED void **state)
+{
+	connect_all();
+	deposit("s@example.org", "temp@x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	pass_time(25 * 60 * MINUTE);
+	until(smtp.job_count == 2);
+	until(router.reports == 1);
+	assert_int_equal(router.report_kind, REPORT_FAILURE);
+	until(fake_count() == 0);
+}
+
+static void
+tells_of_a_delay_once(UNUSED void **state)
+{
+	connect_all();
+	qmgr.limits.delay_notifications = true;
+	qmgr.limits.expiry_ms = 5 * 24 * 60 * MINUTE;
+	deposit("s@example.org", "temp@x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	assert_int_equal(router.reports, 0);
+	pass_time(25 * 60 * MINUTE);
+	until(router.reports == 1);
+	assert_int_equal(router.report_kind, REPORT_DELAY);
+	until(smtp.delivered == 1 && fake_count() == 1 && fake.messages->parked);
+	assert_true(fake.messages->envelope.recipients[0].delay_reported);
+	pass_time(2 * 60 * MINUTE);
+	until(smtp.job_count == 4);		/* twice tried, once the report, once more tried */
+	until(fake.messages->parked);
+	assert_int_equal(router.reports, 1);
+}
+
+/* ---- fairness and bounds ---- */
+
+static void
+serves_an_idle_destination_beside_a_clogged_one(UNUSED void **state)
+{
+	unsigned i;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	qmgr.limits.active_messages = 40;
+	for (i = 0; i < 200; i++) {
+		deposit("s@example.org", "good@host-slow.example", CONTENT);
+		turn(3);
+	}
+	until(depositor.answers == 200 && qmgr.routing.waiting_count == 0 && qmgr.routing.questions.count == 0);
+	assert_int_equal(smtp.in_hand, 2);
+	assert_true(window_active(&qmgr) <= 40);
+	smtp.holds_jobs = false;
+	deposit("s@example.org", "quick@host-idle.example", CONTENT);
+	until(smtp.delivered == 1);
+	assert_non_null(strstr(smtp.order, "quick@host-idle.example"));
+	while (smtp.jobs != NULL)
+		finish_job(&smtp, smtp.jobs);
+	until(fake_count() == 0);
+	assert_int_equal(smtp.delivered, 201);
+	assert_true(smtp.most_in_hand <= 3);
+}
+
+static void
+drops_content_over_the_memory_limit_and_reads_it_again(UNUSED void **state)
+{
+	char content[10001];
+	unsigned i;
+
+	memset(content, 'x', 10000);
+	memcpy(content, "Subject: x\r\n\r\n", 14);
+	content[10000] = '\0';
+	connect_all();
+	qmgr.limits.active_memory = 50000;
+	smtp.holds_jobs = true;
+	for (i = 0; i < 100; i++) {
+		deposit("s@example.org", "good@host-slow.example", content);
+		turn(3);
+	}
+	until(depositor.answers == 100);
+	assert_true(qmgr.messages.content_octets <= 60000);
+	smtp.holds_jobs = false;
+	while (smtp.jobs != NULL)
+		finish_job(&smtp, smtp.jobs);
+	until(fake_count() == 0);
+	assert_int_equal(smtp.delivered, 100);
+	assert_true(strncmp(smtp.last_content, content, 999) == 0);
+	assert_int_equal(qmgr.messages.content_octets, 0);
+}
+
+/* ---- workers that die ---- */
+
+static void
+gives_a_dead_workers_jobs_to_its_successor_without_counting_an_attempt(UNUSED void **state)
+{
+	connect_all();
+	smtp.holds_jobs = true;
+	deposit("s@example.org", "good@x.example", CONTENT);
+	until(smtp.in_hand == 1);
+	smtp.holds_jobs = false;
+	worker_connect(&smtp, ROLE_SMTP, 0);
+	until(fake_count() == 0);
+	assert_int_equal(smtp.job_count, 2);
+	assert_int_equal(smtp.delivered, 1);
+}
+
+static void
+lets_a_message_wait_that_is_in_hand_whenever_a_worker_dies(UNUSED void **state)
+{
+	unsigned i;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	deposit("s@example.org", "good@x.example", CONTENT);
+	for (i = 1; i <= 3; i++) {
+		until(smtp.job_count == i);
+		worker_connect(&smtp, ROLE_SMTP, 0);
+	}
+	until(fake.messages->parked);
+	assert_int_equal(fake.messages->envelope.recipients[0].attempts, 1);
+}
+
+static void
+spreads_jobs_over_processes_and_prefers_the_one_with_a_free_session(UNUSED void **state)
+{
+	unsigned i;
+
+	connect_all();
+	worker_connect(&smtp1, ROLE_SMTP, 1);
+	turn(5);
+	smtp.holds_jobs = smtp1.holds_jobs = true;
+	for (i = 0; i < 4; i++)
+		deposit("s@example.org", "good@host-one.example", CONTENT);
+	until(smtp.in_hand == 1 && smtp1.in_hand == 1);
+	finish_job(&smtp1, smtp1.jobs);
+	until(smtp1.job_count == 2);
+	assert_int_equal(smtp.job_count, 1);
+}
+
+/* ---- a new qmgr ---- */
+
+/* Ends qmgr as a crash would, and starts another over the same store. */
+static void
+restart_qmgr(void)
+{
+	struct fake_message *message;
+
+	qmgr.leaving = true;
+	turn(50);
+	qmgr_end(&qmgr);
+	for (message = fake.messages; message != NULL; message = message->next)
+		message->parked = true;
+	start_qmgr(2);
+}
+
+static void
+schedules_what_it_finds_at_its_start(UNUSED void **state)
+{
+	connect_all();
+	router.silent = true;
+	deposit("s@example.org", "good@x.example", CONTENT);
+	until(depositor.answers == 1 && router.questions == 1);
+	restart_qmgr();
+	router.silent = false;
+	connect_all();
+	until(fake_count() == 0);
+	assert_int_equal(smtp.delivered, 1);
+}
+
+static void
+gives_nothing_twice_that_a_worker_still_holds(UNUSED void **state)
+{
+	static const struct deliver_holding_end end;
+	struct deliver_holding holding;
+	struct deliver_late_results late = { .last = 1 };
+	struct delivery_result result = { .outcome = DELIVERY_DONE, .status = "2.0.0", .text = "250 ok", .host = "h" };
+	struct buffer octets = BUFFER_INITIALIZER(0), numbers = BUFFER_INITIALIZER(0);
+	uint64_t id;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	id = deposit("s@example.org", "good@x.example", CONTENT);
+	until(smtp.in_hand == 1);
+	holding = (struct deliver_holding){ .job = smtp.jobs->number, .message_id = id };
+	restart_qmgr();
+	router_connect();
+	worker_connect(&local, ROLE_LOCAL, 0);
+	worker_connect_untold(&smtp, ROLE_SMTP, 0);
+	wire_put_u32(&numbers, 0);
+	holding.recipients = (struct bytes){ numbers.data, numbers.length };
+	turn(20);
+	assert_false(qmgr.window.open);
+	send_deliver_holding(smtp.channel, &holding);
+	send_deliver_holding_end(smtp.channel, &end);
+	until(qmgr.window.open);
+	turn(30);
+	assert_int_equal(smtp.job_count, 1);
+	assert_int_equal(window_active(&qmgr), 1);
+	delivery_result_encode(&result, &octets);
+	late.job = holding.job;
+	late.message_id = id;
+	late.results = (struct bytes){ octets.data, octets.length };
+	send_deliver_late_results(smtp.channel, &late);
+	until(fake_count() == 0);
+	assert_int_equal(smtp.job_count, 1);
+	buffer_free(&octets);
+	buffer_free(&numbers);
+}
+
+static void
+applies_results_that_come_with_what_is_held(UNUSED void **state)
+{
+	static const struct deliver_holding_end end;
+	struct deliver_holding holding = { .job = 9 };
+	struct deliver_late_results late = { .job = 9, .last = 1 };
+	struct delivery_result result = { .outcome = DELIVERY_DONE, .status = "2.0.0", .text = "250 ok", .host = "h" };
+	struct buffer octets = BUFFER_INITIALIZER(0), numbers = BUFFER_INITIALIZER(0);
+
+	connect_all();
+	router.silent = true;
+	late.message_id = holding.message_id = deposit("s@example.org", "good@x.example other@x.example", CONTENT);
+	until(depositor.answers == 1);
+	restart_qmgr();
+	router.silent = false;
+	router_connect();
+	worker_connect_untold(&smtp, ROLE_SMTP, 0);
+	wire_put_u32(&numbers, 0);
+	holding.recipients = (struct bytes){ numbers.data, numbers.length };
+	delivery_result_encode(&result, &octets);
+	late.results = (struct bytes){ octets.data, octets.length };
+	send_deliver_holding(smtp.channel, &holding);
+	send_deliver_holding_end(smtp.channel, &end);
+	send_deliver_late_results(smtp.channel, &late);
+	until(fake_count() == 0);
+	assert_int_equal(smtp.job_count, 1);
+	assert_string_equal(smtp.order, "other@x.example ");
+	assert_int_equal(qmgr.adoption.by_message.count, 0);
+	buffer_free(&octets);
+	buffer_free(&numbers);
+}
+
+/* ---- the control command ---- */
+
+static void
+ask_list(uint64_t after, uint32_t limit, const char *recipient)
+{
+	struct queue_list list = { .after = after, .limit = limit, .sender = "", .recipient = recipient, .destination = "",
+		.state = "" };
+
+	command_connect();
+	send_queue_list(command.channel, &list);
+	until(command.answers == 1);
+}
+
+static void
+ask_action(enum queue_action_kind kind, uint64_t id)
+{
+	struct queue_action action = { .action = (uint8_t)kind, .id = id, .sender = "", .recipient = "", .destination = "",
+		.state = "" };
+
+	command_connect();
+	send_queue_action(command.channel, &action);
+	until(command.answers == 1);
+}
+
+static void
+lists_parked_and_active_messages_in_the_order_of_ids(UNUSED void **state)
+{
+	uint64_t ids[6];
+	unsigned i;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	for (i = 0; i < 6; i++)
+		ids[i] = deposit("s@example.org", i % 2 ? "later@x.example" : "good@x.example", CONTENT);
+	until(depositor.answers == 6 && window_active(&qmgr) == 3);
+	ask_list(0, 0, "");
+	assert_int_equal(command.messages, 6);
+	for (i = 0; i < 6; i++)
+		assert_true(command.ids[i] == ids[i]);
+	assert_int_equal(command.size, strlen(CONTENT));
+	assert_false(command.more);
+	ask_list(0, 4, "");
+	assert_int_equal(command.messages, 4);
+	assert_true(command.more);
+	ask_list(ids[3], 4, "");
+	assert_int_equal(command.messages, 2);
+	assert_true(command.ids[0] == ids[4]);
+	assert_false(command.more);
+	ask_list(0, 0, "later@x.example");
+	assert_int_equal(command.messages, 3);
+}
+
+static void
+exports_the_content_behind_the_envelope(UNUSED void **state)
+{
+	struct queue_export export;
+
+	connect_all();
+	export.id = deposit("s@example.org", "later@x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	command_connect();
+	send_queue_export(command.channel, &export);
+	until(command.answers == 1);
+	assert_false(command.failed);
+	assert_int_equal(command.messages, 1);
+	assert_true(command.data.length > strlen(CONTENT));
+	assert_memory_equal(command.data.data + command.data.length - strlen(CONTENT), CONTENT, strlen(CONTENT));
+	export.id = 12345;
+	command_connect();
+	send_queue_export(command.channel, &export);
+	until(command.answers == 1);
+	assert_true(command.failed);
+}
+
+static void
+holds_a_message_until_it_is_released(UNUSED void **state)
+{
+	uint64_t id;
+
+	connect_all();
+	id = deposit("s@example.org", "later@x.example good@host-a.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	ask_action(QUEUE_HOLD, id);
+	assert_int_equal(command.count, 1);
+	until(fake.messages->parked && fake.messages->held);
+	pass_time(120 * MINUTE);
+	turn(30);
+	assert_int_equal(router.questions, 2);
+	ask_action(QUEUE_RETRY, id);
+	assert_int_equal(command.count, 0);
+	ask_action(QUEUE_RELEASE, id);
+	assert_int_equal(command.count, 1);
+	until(router.questions == 3);		/* it was due meanwhile */
+	until(fake.messages->parked);
+	assert_false(fake.messages->held);
+}
+
+static void
+retries_at_once_and_forgets_the_back_off_of_the_destination(UNUSED void **state)
+{
+	uint64_t id;
+
+	connect_all();
+	id = deposit("s@example.org", "down@host-x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	ask_action(QUEUE_RETRY, 0);
+	assert_int_equal(command.count, 1);
+	until(smtp.job_count == 2);
+	until(fake.messages->parked);
+	ask_action(QUEUE_REMOVE, id);
+	until(fake_count() == 0);
+	assert_int_equal(router.reports, 0);
+}
+
+static void
+removes_a_message_in_hand_when_its_job_ends(UNUSED void **state)
+{
+	uint64_t id;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	id = deposit("s@example.org", "temp@x.example unknown@x.example", CONTENT);
+	until(smtp.in_hand == 1);
+	ask_action(QUEUE_REMOVE, id);
+	assert_int_equal(command.count, 1);
+	assert_int_equal(fake_count(), 1);
+	finish_job(&smtp, smtp.jobs);
+	until(fake_count() == 0);
+	assert_int_equal(router.reports, 0);
+}
+
+static void
+describes_destinations(UNUSED void **state)
+{
+	struct queue_destinations ask_destinations;
+
+	connect_all();
+	deposit("s@example.org", "down@host-x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	command_connect();
+	send_queue_destinations(command.channel, &ask_destinations);
+	until(command.answers == 1);
+	assert_int_equal(command.count, 1);
+	assert_non_null(strstr(buffer_text(&command.data), "destination=smtp:host-x.example:25\t"));
+	assert_non_null(strstr(buffer_text(&command.data), "reason=Connection refused\n"));
+}
+
+/* ---- leaving ---- */
+
+static void
+note_drained(void *context)
+{
+	*(bool *)context = true;
+}
+
+static void
+drains_when_the_jobs_in_hand_are_done(UNUSED void **state)
+{
+	bool drained = false;
+
+	connect_all();
+	qmgr.drained = note_drained;
+	qmgr.context = &drained;
+	smtp.holds_jobs = true;
+	deposit("s@example.org", "good@x.example", CONTENT);
+	until(smtp.in_hand == 1);
+	qmgr_drain(&qmgr);
+	deposit("s@example.org", "good@x.example", CONTENT);
+	until(depositor.answers == 2);
+	turn(20);
+	assert_false(drained);
+	assert_int_equal(smtp.job_count, 1);
+	finish_job(&smtp, smtp.jobs);
+	until(drained);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CASE(stores_then_delivers_and_forgets_a_message),
+		CASE(answers_451_when_the_flush_fails_and_keeps_nothing),
+		CASE(never_answers_before_the_commit_and_answers_a_replay_alike),
+		CASE(takes_a_message_of_an_earlier_start_again),
+		CASE(refuses_ids_that_are_not_the_depositors),
+		CASE(refuses_deposits_that_do_not_add_up),
+		CASE(takes_a_large_message_through_a_file_and_delivers_from_it),
+		CASE(unlinks_the_body_files_of_a_depositor_that_died),
+		CASE(forgets_half_a_deposit_when_the_depositor_dies),
+		CASE(holds_depositors_off_at_the_memory_limit_and_lets_them_come_back_at_three_quarters),
+		CASE(takes_nothing_while_the_store_does_not_accept),
+		CASE(sends_all_recipients_of_a_destination_in_one_job),
+		CASE(expands_a_group_once_without_repeating_anybody),
+		CASE(delivers_to_no_member_before_the_expansion_is_on_disk),
+		CASE(sends_to_a_large_group_in_jobs_of_a_hundred),
+		CASE(returns_a_message_whose_forwarding_leads_back_to_itself),
+		CASE(returns_a_message_that_was_forwarded_too_often),
+		CASE(asks_again_what_router_did_not_answer_before_it_died),
+		CASE(tries_again_later_when_router_cannot_decide),
+		CASE(parks_a_deferred_message_and_tries_it_when_it_is_due),
+		CASE(puts_off_everything_for_a_host_that_is_down_after_one_attempt),
+		CASE(reports_failures_with_their_states_in_one_record),
+		CASE(keeps_a_failure_until_its_report_could_be_stored),
+		CASE(never_reports_about_a_report_or_to_nobody),
+		CASE(reports_success_only_when_the_sender_wanted_it),
+		CASE(expires_an_old_message_only_after_a_fresh_attempt),
+		CASE(tells_of_a_delay_once),
+		CASE(serves_an_idle_destination_beside_a_clogged_one),
+		CASE(drops_content_over_the_memory_limit_and_reads_it_again),
+		CASE(gives_a_dead_workers_jobs_to_its_successor_without_counting_an_attempt),
+		CASE(lets_a_message_wait_that_is_in_hand_whenever_a_worker_dies),
+		CASE(spreads_jobs_over_processes_and_prefers_the_one_with_a_free_session),
+		CASE(schedules_what_it_finds_at_its_start),
+		CASE(gives_nothing_twice_that_a_worker_still_holds),
+		CASE(applies_results_that_come_with_what_is_held),
+		CASE(lists_parked_and_active_messages_in_the_order_of_ids),
+		CASE(exports_the_content_behind_the_envelope),
+		CASE(holds_a_message_until_it_is_released),
+		CASE(retries_at_once_and_forgets_the_back_off_of_the_destination),
+		CASE(removes_a_message_in_hand_when_its_job_ends),
+		CASE(describes_destinations),
+		CASE(drains_when_the_jobs_in_hand_are_done),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

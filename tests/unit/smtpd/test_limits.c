@@ -1,0 +1,72 @@
+/* test_limits - sessions are counted, in all and by client (hostile-inputs row 97) */
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "smtpd/limits.h"
+
+static struct in6_addr
+client(unsigned number)
+{
+	return (struct in6_addr){ .s6_addr = { 0x20, 0x01, [12] = (uint8_t)(number >> 24), (uint8_t)(number >> 16),
+		(uint8_t)(number >> 8), (uint8_t)number } };
+}
+
+static void
+one_client_has_its_own_limit(void **state)
+{
+	struct limits *limits = limits_new();
+	struct in6_addr one = client(1), other = client(2);
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(limits_enter(limits, &one, 10, 3), LIMITS_ENTERED);
+	assert_int_equal(limits_enter(limits, &one, 10, 3), LIMITS_TOO_MANY_FROM_CLIENT);
+	assert_int_equal(limits_enter(limits, &other, 10, 3), LIMITS_ENTERED);
+	limits_leave(limits, &one);
+	assert_int_equal(limits_enter(limits, &one, 10, 3), LIMITS_ENTERED);
+	assert_int_equal(limits_sessions(limits), 4);
+	limits_free(&limits);
+}
+
+static void
+all_together_have_one(void **state)
+{
+	struct limits *limits = limits_new();
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++) {
+		struct in6_addr address = client(i);
+
+		assert_int_equal(limits_enter(limits, &address, 1000, 1), LIMITS_ENTERED);
+	}
+	for (unsigned i = 0; i < 1000; i++) {
+		struct in6_addr address = client(i), late = client(5000 + i);
+
+		assert_int_equal(limits_enter(limits, &late, 1000, 1), LIMITS_TOO_MANY);
+		limits_leave(limits, &late);
+		limits_leave(limits, &address);
+		assert_int_equal(limits_enter(limits, &late, 1000, 1), LIMITS_ENTERED);
+	}
+	for (unsigned i = 0; i < 1000; i++) {
+		struct in6_addr late = client(5000 + i);
+
+		limits_leave(limits, &late);
+	}
+	assert_int_equal(limits_sessions(limits), 0);
+	limits_free(&limits);
+	limits_free(&limits);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_client_has_its_own_limit),
+		cmocka_unit_test(all_together_have_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
