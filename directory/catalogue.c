@@ -132,7 +132,10 @@ catalogue_release(struct catalogue **catalogue)
 	*catalogue = NULL;
 	if (released == NULL || --released->references > 0)
 		return;
-	/* Nothing is to be kept. (Berkeley DB may try to reopen the file for its dirty pages, by the name that is gone.) */
+	/*
+	 * Nothing is to be kept. (Berkeley DB may try to reopen the file for its dirty pages, by the name that is
+	 * gone.)
+	 */
 	released->db->close(released->db, DB_NOSYNC);
 	buffer_free(&released->value);
 	free(released);
@@ -152,7 +155,8 @@ put(struct catalogue *catalogue, struct key *key, const void *data, size_t lengt
 }
 
 int
-catalogue_put_document(struct catalogue *catalogue, uint32_t number, const struct buffer *document, struct error *error)
+catalogue_put_document(struct catalogue *catalogue, uint32_t number, const struct buffer *document,
+    struct error *error)
 {
 	struct key key = key_of_number(DOCUMENT, number);
 
@@ -160,7 +164,8 @@ catalogue_put_document(struct catalogue *catalogue, uint32_t number, const struc
 }
 
 int
-catalogue_put_member(struct catalogue *catalogue, uint32_t group, uint32_t index, const char *member, struct error *error)
+catalogue_put_member(struct catalogue *catalogue, uint32_t group, uint32_t index, const char *member,
+    struct error *error)
 {
 	struct key key = key_of_number(MEMBER, group);
 
@@ -169,7 +174,8 @@ catalogue_put_member(struct catalogue *catalogue, uint32_t group, uint32_t index
 }
 
 int
-catalogue_put_key(struct catalogue *catalogue, enum catalogue_key kind, const char *text, uint32_t number, struct error *error)
+catalogue_put_key(struct catalogue *catalogue, enum catalogue_key kind, const char *text, uint32_t number,
+    struct error *error)
 {
 	struct key key;
 

@@ -1,11 +1,13 @@
 /*
  * catalogue - one compiled Directory: documents and the keys that lead to them, in a Berkeley DB file of its own
  *
- * Owns:   a database file that has lost its name: nobody can open, replace or damage it, and it is gone with its last holder.
- *         Pages carry checksums all the same.
- * Fails:  with an error; a catalogue that failed once is to be thrown away and made anew. Never with a wrong answer.
+ * Owns:   a database file that has lost its name: nobody can open, replace or damage it, and it is gone with its
+ *         last holder. Pages carry checksums all the same.
+ * Fails:  with an error; a catalogue that failed once is to be thrown away and made anew. Never with a wrong
+ *         answer.
  *
- * Only this file sees Berkeley DB. There is no environment: no region files, no DB_CONFIG, no locks that a killed process leaves.
+ * Only this file sees Berkeley DB. There is no environment: no region files, no DB_CONFIG, no locks that a killed
+ * process leaves.
  */
 #ifndef DIRECTORY_CATALOGUE_H
 #define DIRECTORY_CATALOGUE_H
@@ -27,16 +29,22 @@ enum catalogue_key {
 	CATALOGUE_GROUP = 'g',		/* the name of a group, whether it takes mail or not */
 };
 
-/* Makes an empty one in a fresh file at path (absolute); expected is about how many documents will come. One reference is the caller's. */
+/*
+ * Makes an empty one in a fresh file at path (absolute); expected is about how many documents will come. One
+ * reference is the caller's.
+ */
 struct catalogue *catalogue_new(const char *path, size_t expected, struct error *error);
 struct catalogue *catalogue_hold(struct catalogue *catalogue);
 /* The last one closes the database and so removes the file. */
 void catalogue_release(struct catalogue **catalogue);
 
-int catalogue_put_document(struct catalogue *catalogue, uint32_t number, const struct buffer *document, struct error *error);
-int catalogue_put_member(struct catalogue *catalogue, uint32_t group, uint32_t index, const char *member, struct error *error);
+int catalogue_put_document(struct catalogue *catalogue, uint32_t number, const struct buffer *document,
+    struct error *error);
+int catalogue_put_member(struct catalogue *catalogue, uint32_t group, uint32_t index, const char *member,
+    struct error *error);
 /* A key that a document has already is put once. */
-int catalogue_put_key(struct catalogue *catalogue, enum catalogue_key key, const char *text, uint32_t number, struct error *error);
+int catalogue_put_key(struct catalogue *catalogue, enum catalogue_key key, const char *text, uint32_t number,
+    struct error *error);
 
 /* The numbers of at most maximum documents with that key, ascending. -1 and an error when the database fails. */
 int catalogue_find(struct catalogue *catalogue, enum catalogue_key key, const char *text, uint32_t *numbers_out,

@@ -60,7 +60,8 @@ compile_address_key(const char *text, char key[static 512])
 }
 
 static int
-put_loose(struct compilation *compilation, enum catalogue_key kind, const char *name, uint32_t number, struct error *error)
+put_loose(struct compilation *compilation, enum catalogue_key kind, const char *name, uint32_t number,
+    struct error *error)
 {
 	char key[NOTES_NAME_MAX];
 
@@ -71,7 +72,8 @@ put_loose(struct compilation *compilation, enum catalogue_key kind, const char *
 
 /* Adds a name form: to the draft for exact look-ups, to the catalogue for all. */
 static int
-add_name(struct compilation *compilation, struct draft *draft, const char *name, uint32_t number, struct error *error)
+add_name(struct compilation *compilation, struct draft *draft, const char *name, uint32_t number,
+    struct error *error)
 {
 	char key[NOTES_NAME_MAX];
 	size_t count = draft->document.name_count;
@@ -91,7 +93,8 @@ add_name(struct compilation *compilation, struct draft *draft, const char *name,
 
 /* A full name counts with its hierarchy and as its common name alone. */
 static int
-add_full_name(struct compilation *compilation, struct draft *draft, const char *name, uint32_t number, struct error *error)
+add_full_name(struct compilation *compilation, struct draft *draft, const char *name, uint32_t number,
+    struct error *error)
 {
 	char common[NOTES_NAME_MAX];
 
@@ -129,7 +132,8 @@ draft_of(enum directory_entry_kind kind, const char *name, struct position at)
 
 /* First and last name of a person whose document leaves them to the title: "Jane M. Doe" is Jane M. and Doe. */
 static void
-names_of_person(const struct document_person *person, char first[static NOTES_NAME_MAX], char last[static NOTES_NAME_MAX])
+names_of_person(const struct document_person *person, char first[static NOTES_NAME_MAX],
+    char last[static NOTES_NAME_MAX])
 {
 	char common[NOTES_NAME_MAX] = "", *blank;
 
@@ -148,8 +152,8 @@ names_of_person(const struct document_person *person, char first[static NOTES_NA
 }
 
 static int
-add_person_names(struct compilation *compilation, struct draft *draft, const struct document_person *person, uint32_t number,
-    struct error *error)
+add_person_names(struct compilation *compilation, struct draft *draft, const struct document_person *person,
+    uint32_t number, struct error *error)
 {
 	char first[NOTES_NAME_MAX], last[NOTES_NAME_MAX], both[2 * NOTES_NAME_MAX];
 
@@ -205,10 +209,12 @@ compile_mail_in(struct compilation *compilation, size_t index, uint32_t number, 
 }
 
 static int
-compile_group_itself(struct compilation *compilation, const struct document_group *group, uint32_t number, struct error *error)
+compile_group_itself(struct compilation *compilation, const struct document_group *group, uint32_t number,
+    struct error *error)
 {
 	struct draft draft = draft_of(DIRECTORY_GROUP, group->title, group->at);
-	bool takes_mail = group->type.number == GROUP_TYPE_MAIL_ONLY || group->type.number == GROUP_TYPE_MULTI_PURPOSE;
+	bool takes_mail = group->type.number == GROUP_TYPE_MAIL_ONLY ||
+	    group->type.number == GROUP_TYPE_MULTI_PURPOSE;
 	char key[NOTES_NAME_MAX];
 	int result = -1;
 
@@ -234,7 +240,8 @@ compile_group(struct compilation *compilation, size_t index, uint32_t number, si
 	while (compilation->next_member < group->members.count) {
 		uint32_t member = compilation->next_member++;
 
-		if (catalogue_put_member(compilation->catalogue, number, member, group->members.items[member].text, error) != 0)
+		if (catalogue_put_member(compilation->catalogue, number, member, group->members.items[member].text,
+		    error) != 0)
 			return -1;
 		if (*budget > 0 && --*budget == 0)
 			return 0;
@@ -286,7 +293,8 @@ compile_take(struct compilation *compilation, struct compile_counts *counts_out)
 	struct catalogue *catalogue = compilation->catalogue;
 
 	compilation->catalogue = NULL;
-	*counts_out = (struct compile_counts){ compilation->settings->person_count, compilation->settings->group_count,
+	*counts_out = (struct compile_counts){ compilation->settings->person_count,
+	    compilation->settings->group_count,
 		compilation->settings->mail_in_database_count };
 	return catalogue;
 }

@@ -10,9 +10,9 @@ document_encode(const struct document *document, struct buffer *out)
 {
 	bool fits = wire_put_u8(out, (uint8_t)document->kind) && wire_put_string(out, document->name) &&
 	    wire_put_string(out, document->mail_server) && wire_put_string(out, document->mail_file) &&
-	    wire_put_string(out, document->forwarding_address) && wire_put_string(out, document->internet_address) &&
-	    wire_put_string(out, document->file) && wire_put_u32(out, document->line) &&
-	    wire_put_u16(out, (uint16_t)document->name_count);
+	    wire_put_string(out, document->forwarding_address) &&
+	    wire_put_string(out, document->internet_address) && wire_put_string(out, document->file) &&
+	    wire_put_u32(out, document->line) && wire_put_u16(out, (uint16_t)document->name_count);
 
 	for (size_t i = 0; i < document->name_count && fits; i++)
 		fits = wire_put_string(out, document->names[i]);

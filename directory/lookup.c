@@ -21,7 +21,8 @@ has_name(const struct document *document, const char *key)
 /* Tells the documents of these numbers; with exact_key only those that have this very name. */
 static int
 tell(struct catalogue *catalogue, const uint32_t *numbers, size_t count, const char *exact_key,
-    void (*found)(void *context, const struct document *document), void *context, size_t *count_out, struct error *error)
+    void (*found)(void *context, const struct document *document), void *context, size_t *count_out,
+    struct error *error)
 {
 	for (size_t i = 0; i < count && *count_out < LOOKUP_MATCHES_MAX; i++) {
 		struct document document;
@@ -43,7 +44,8 @@ tell(struct catalogue *catalogue, const uint32_t *numbers, size_t count, const c
 
 int
 lookup_entries(struct catalogue *catalogue, enum directory_lookup_kind kind, const char *text,
-    void (*found)(void *context, const struct document *document), void *context, size_t *count_out, struct error *error)
+    void (*found)(void *context, const struct document *document), void *context, size_t *count_out,
+    struct error *error)
 {
 	uint32_t numbers[CANDIDATES_MAX];
 	char key[NOTES_NAME_MAX], exact[NOTES_NAME_MAX];
@@ -53,7 +55,8 @@ lookup_entries(struct catalogue *catalogue, enum directory_lookup_kind kind, con
 	if (kind == DIRECTORY_INTERNET_ADDRESS) {
 		if (!compile_address_key(text, key))
 			return 0;
-		if (catalogue_find(catalogue, CATALOGUE_ADDRESS, key, numbers, LOOKUP_MATCHES_MAX, &count, error) != 0)
+		if (catalogue_find(catalogue, CATALOGUE_ADDRESS, key, numbers, LOOKUP_MATCHES_MAX, &count,
+		    error) != 0)
 			return -1;
 		return tell(catalogue, numbers, count, NULL, found, context, count_out, error);
 	}
@@ -64,7 +67,8 @@ lookup_entries(struct catalogue *catalogue, enum directory_lookup_kind kind, con
 	if (count == 0 && kind == DIRECTORY_LOCAL_PART &&
 	    catalogue_find(catalogue, CATALOGUE_WEAK, key, numbers, LOOKUP_MATCHES_MAX, &count, error) != 0)
 		return -1;
-	return tell(catalogue, numbers, count, kind == DIRECTORY_NAME ? exact : NULL, found, context, count_out, error);
+	return tell(catalogue, numbers, count, kind == DIRECTORY_NAME ? exact : NULL, found, context, count_out,
+	    error);
 }
 
 int

@@ -1,14 +1,14 @@
 /*
  * directory - answers look-ups in the Domino Directory
  *
- * The Person, Group and Mail-In Database documents of the settings are compiled into a Berkeley DB file; router and smtpd ask it
- * for people, groups and members.
+ * The Person, Group and Mail-In Database documents of the settings are compiled into a Berkeley DB file; router
+ * and smtpd ask it for people, groups and members.
  *
- * SECURITY: holds what only it may know, the password hashes of the people, and gives none of it away: no answer carries one. It runs
- * as a user of its own, shut in a folder of the spool that holds nothing but its own nameless database file; it has no
- * network and starts nothing. What it is asked comes from strangers (addresses of RCPT TO, by way of smtpd): texts are bounded by the
- * protocol, parsed strictly, and become keys with a length and a kind in front, so that no text can meet a key of
- * another kind.
+ * SECURITY: holds what only it may know, the password hashes of the people, and gives none of it away: no answer
+ * carries one. It runs as a user of its own, shut in a folder of the spool that holds nothing but its own nameless
+ * database file; it has no network and starts nothing. What it is asked comes from strangers (addresses of RCPT
+ * TO, by way of smtpd): texts are bounded by the protocol, parsed strictly, and become keys with a length and a
+ * kind in front, so that no text can meet a key of another kind.
  */
 #include "common/worker/worker.h"
 #include "directory/server.h"

@@ -87,8 +87,9 @@ put_in_force(struct directory_server *server)
 	server->catalogue = compile_take(server->compilation, &server->counts);
 	compile_free(&server->compilation);
 	server->ever_answered = true;
-	log_event(LOG_DIRECTORY_LOADED, log_number((int64_t)server->counts.people), log_number((int64_t)server->counts.groups),
-	    log_number((int64_t)server->counts.mail_in), log_seconds(clock_monotonic_ms() - server->began_ms));
+	log_event(LOG_DIRECTORY_LOADED, log_number((int64_t)server->counts.people),
+	    log_number((int64_t)server->counts.groups), log_number((int64_t)server->counts.mail_in),
+	    log_seconds(clock_monotonic_ms() - server->began_ms));
 	answer_waiting(server);
 }
 
@@ -156,7 +157,8 @@ static void
 send_entry(void *context, const struct document *document)
 {
 	const struct entry_target *target = context;
-	const struct directory_entry message = { .id = target->id, .kind = (uint8_t)document->kind, .name = document->name,
+	const struct directory_entry message = { .id = target->id, .kind = (uint8_t)document->kind,
+	    .name = document->name,
 		.mail_server = document->mail_server, .mail_file = document->mail_file,
 		.forwarding_address = document->forwarding_address, .internet_address = document->internet_address,
 		.file = document->file, .line = document->line };
@@ -184,7 +186,8 @@ tell_members(struct asker *asker)
 		int result = 1;
 
 		while (result == 1 && channel_queued(asker->channel) < QUEUED_MAX) {
-			result = catalogue_get_member(telling->catalogue, telling->group, telling->next, &member, &error);
+			result = catalogue_get_member(telling->catalogue, telling->group, telling->next, &member,
+			    &error);
 			if (result == 1) {
 				const struct directory_member message = { telling->id, member };
 

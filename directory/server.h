@@ -1,12 +1,14 @@
 /*
  * server - the catalogue in force, the one in the making, and everyone who asks
  *
- * Owns:   the channels to router and smtpd, the questions that wait for the first catalogue, the groups that are being told.
+ * Owns:   the channels to router and smtpd, the questions that wait for the first catalogue, the groups that are
+ *         being told.
  * Trusts: nobody. A question that makes no sense is answered with "none", a malformed packet closes its channel.
  * Bounds: a channel's window of questions; a group's members are told as fast as the asker reads them, not faster.
  *
- * New settings are compiled in slices beside the answers; the old catalogue answers until the new one is complete. Before the
- * first is, questions wait. A catalogue that fails is thrown away: DIRECTORY_UNAVAILABLE until it has been compiled anew.
+ * New settings are compiled in slices beside the answers; the old catalogue answers until the new one is complete.
+ * Before the first is, questions wait. A catalogue that fails is thrown away: DIRECTORY_UNAVAILABLE until it has
+ * been compiled anew.
  */
 #ifndef DIRECTORY_SERVER_H
 #define DIRECTORY_SERVER_H
@@ -27,8 +29,8 @@ void directory_server_free(struct directory_server **server);
 void directory_server_compile(struct directory_server *server, const struct settings *settings);
 
 /* An asker's process is there, for the first time or again: takes over socket. */
-void directory_server_introduce(struct directory_server *server, enum role peer, unsigned instance, enum ipc_side side,
-    int socket);
+void directory_server_introduce(struct directory_server *server, enum role peer, unsigned instance,
+    enum ipc_side side, int socket);
 
 /* Appends "name=value" lines. */
 void directory_server_status(const struct directory_server *server, struct buffer *lines);

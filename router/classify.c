@@ -90,7 +90,8 @@ classify_domino_domain(const struct settings *settings, const struct trace *trac
 		class->class = CLASS_UNKNOWN_DOMAIN;
 	}
 	trace_step(trace, &class->at, "%s is %s", class->domain, foreign != NULL ? "a foreign domain" :
-	    connection != NULL ? "an adjacent Domino domain" : non_adjacent != NULL ? "a non-adjacent Domino domain" :
+	    connection != NULL ? "an adjacent Domino domain" :
+	    non_adjacent != NULL ? "a non-adjacent Domino domain" :
 	    "a Domino domain that no document names");
 }
 
@@ -137,7 +138,8 @@ classify_internet(const struct rules *rules, const struct trace *trace, struct c
 }
 
 void
-classify(const struct rules *rules, const char *recipient, const struct trace *trace, struct classification *class_out)
+classify(const struct rules *rules, const char *recipient, const struct trace *trace,
+    struct classification *class_out)
 {
 	char text[ENVELOPE_TEXT_MAX + 1], local_part[ADDRESS_TEXT_MAX], domain[ADDRESS_DOMAIN_MAX + 1];
 
@@ -157,7 +159,8 @@ classify(const struct rules *rules, const char *recipient, const struct trace *t
 			return;
 		}
 		if (is_own_domino_domain(rules->settings, domain)) {
-			trace_step(trace, &rules->settings->server.domino_domain.at, "%s is our Domino domain", domain);
+			trace_step(trace, &rules->settings->server.domino_domain.at, "%s is our Domino domain",
+			    domain);
 			strcpy(text, local_part);
 			continue;
 		}

@@ -26,13 +26,14 @@ struct classification {
 	char name[ENVELOPE_TEXT_MAX + 1];	/* CLASS_NAME: what to look up; Domino domains: the user there */
 	char domain[ADDRESS_DOMAIN_MAX + 1];	/* the Domino domain */
 	struct address address;			/* the Internet classes */
-	const char *primary;			/* CLASS_LOCAL_INTERNET: what an alias stands for, or NULL; borrowed from the rules */
+	const char *primary;	/* CLASS_LOCAL_INTERNET: what an alias stands for, or NULL; borrowed from the rules */
 	const char *rule;			/* what decided; borrowed */
 	struct position at;
 	char rule_text[400];			/* rule points here when it had to be made */
 };
 
-void classify(const struct rules *rules, const char *recipient, const struct trace *trace, struct classification *class_out);
+void classify(const struct rules *rules, const char *recipient, const struct trace *trace,
+    struct classification *class_out);
 
 /* The Server document of that name, or NULL. */
 const struct document_server *classify_find_server(const struct settings *settings, const char *name);

@@ -39,15 +39,16 @@ decide_rule_of_setting(const struct question *question, struct decision *decisio
 		snprintf(decision->rule, sizeof(decision->rule), "default of %s", key);
 	else
 		snprintf(decision->rule, sizeof(decision->rule), "configuration \"%.100s\" %.250s:%u %s",
-		    configuration->title == NULL ? "" : configuration->title, setting->at.file, (unsigned)setting->at.line, key);
+		    configuration->title == NULL ? "" : configuration->title, setting->at.file,
+		    (unsigned)setting->at.line, key);
 }
 
 void
 decide_no_route(const struct question *question, enum failure_class failure, const char *domain, const char *why,
     struct decision *decision)
 {
-	decide_fail(decision, failure, "5.4.4", "No route found to domain %.250s from server %.250s. Check Server, Connection and "
-	    "Domain documents in Domino Directory%s%s", domain, question->rules->settings->matador.server_name.text,
+	decide_fail(decision, failure, "5.4.4", "No route found to domain %.250s from server %.250s. Check Server, "
+	    "Connection and Domain documents in Domino Directory%s%s", domain, question->rules->settings->matador.server_name.text,
 	    why[0] == '\0' ? "" : ": ", why);
 	trace_step(question->trace, NULL, "%s", decision->text);
 }
@@ -71,12 +72,13 @@ decide_hops(const struct question *question, struct decision *decision)
 {
 	const struct setting *maximum = &question->rules->settings->configuration.maximum_hop_count;
 
-	trace_step(question->trace, &maximum->at, "%u forwards so far, maximum_hop_count is %lld", question->forwards,
-	    (long long)maximum->number);
+	trace_step(question->trace, &maximum->at, "%u forwards so far, maximum_hop_count is %lld",
+	    question->forwards, (long long)maximum->number);
 	if (question->forwards <= maximum->number)
 		return false;
 	decide_rule_of_setting(question, decision, "maximum_hop_count", maximum);
-	decide_fail(decision, FAILURE_TRANSFER, "5.4.6", "Maximum hop count exceeded. Message probably in a routing loop.");
+	decide_fail(decision, FAILURE_TRANSFER, "5.4.6",
+	    "Maximum hop count exceeded. Message probably in a routing loop.");
 	return true;
 }
 
@@ -95,7 +97,8 @@ decide_smart_host_for_all(const struct question *question, struct decision *deci
 {
 	const struct document_configuration *configuration = &question->rules->settings->configuration;
 
-	if (configuration->local_smart_host.text[0] == '\0' || configuration->smart_host_for_all_local_recipients.number == 0)
+	if (configuration->local_smart_host.text[0] == '\0' ||
+	    configuration->smart_host_for_all_local_recipients.number == 0)
 		return false;
 	trace_step(question->trace, &configuration->smart_host_for_all_local_recipients.at,
 	    "smart_host_for_all_local_recipients is enabled: nobody is looked up");
@@ -105,16 +108,19 @@ decide_smart_host_for_all(const struct question *question, struct decision *deci
 
 /* The address that an LMTP server or another server of ours is given for this entry. */
 static void
-address_of_entry(const struct question *question, const struct entry *entry, const char *host, char *address, size_t size)
+address_of_entry(const struct question *question, const struct entry *entry, const char *host, char *address,
+    size_t size)
 {
 	char common[NOTES_NAME_MAX];
 	struct address made;
 
 	if (entry->internet_address[0] != '\0')
 		snprintf(address, size, "%s", entry->internet_address);
-	else if (address_parse(question->recipient, strlen(question->recipient), ADDRESS_ALLOW_UTF8, &made, NULL) == 0)
+	else if (address_parse(question->recipient, strlen(question->recipient), ADDRESS_ALLOW_UTF8, &made,
+	    NULL) == 0)
 		snprintf(address, size, "%s", made.text);
-	else if (notes_name_common(entry->name, common) && address_make(common, host, ADDRESS_ALLOW_UTF8, &made, NULL) == 0)
+	else if (notes_name_common(entry->name, common) &&
+	    address_make(common, host, ADDRESS_ALLOW_UTF8, &made, NULL) == 0)
 		snprintf(address, size, "%s", made.text);
 	else
 		snprintf(address, size, "%s", entry->mail_file);
@@ -129,10 +135,11 @@ deliver_locally(const struct question *question, const struct entry *entry, stru
 	if (strncasecmp(delivery->text, "lmtp:", 5) == 0) {
 		char address[ENVELOPE_TEXT_MAX + 1];
 
-		address_of_entry(question, entry, settings->server.internet_host_name.text, address, sizeof(address));
+		address_of_entry(question, entry, settings->server.internet_host_name.text, address,
+		    sizeof(address));
 		decide_next_hop(decision, delivery->text, address);
-		trace_step(question->trace, &delivery->at, "the mail file %s is on this server, behind %s", entry->mail_file,
-		    delivery->text);
+		trace_step(question->trace, &delivery->at, "the mail file %s is on this server, behind %s",
+		    entry->mail_file, delivery->text);
 		return;
 	}
 	decision->outcome = ROUTE_DELIVER;
@@ -156,14 +163,16 @@ decide_entry(const struct question *question, const struct entry *entry, struct 
 		snprintf(decision->address, sizeof(decision->address), "%s", entry->forwarding_address);
 		trace_step(question->trace, &at, "forwarded to %s", entry->forwarding_address);
 	} else if (entry->mail_file[0] == '\0') {
-		decide_fail(decision, FAILURE_USERNAME, "5.2.1", "%.250s has no mail file and no forwarding address in the Domino "
-		    "Directory", entry->name);
-	} else if (entry->mail_server[0] == '\0' || notes_name_equal(entry->mail_server, settings->matador.server_name.text)) {
+		decide_fail(decision, FAILURE_USERNAME, "5.2.1",
+		    "%.250s has no mail file and no forwarding address in the Domino Directory", entry->name);
+	} else if (entry->mail_server[0] == '\0' ||
+	    notes_name_equal(entry->mail_server, settings->matador.server_name.text)) {
 		deliver_locally(question, entry, decision);
 	} else {
 		const struct document_server *server = classify_find_server(settings, entry->mail_server);
 
-		address_of_entry(question, entry, server == NULL ? "" : server->internet_host_name.text, address, sizeof(address));
+		address_of_entry(question, entry, server == NULL ? "" : server->internet_host_name.text, address,
+		    sizeof(address));
 		decide_server(question, entry->mail_server, address, decision);
 	}
 }
@@ -194,14 +203,15 @@ decide_unknown(const struct question *question, const char *local_part, bool is_
 		decide_smart_host(question, decision);
 		return;
 	}
-	decide_fail(decision, FAILURE_USERNAME, "5.1.1", "User %.250s (%.350s) not listed in Domino Directory", local_part,
-	    question->recipient);
+	decide_fail(decision, FAILURE_USERNAME, "5.1.1", "User %.250s (%.350s) not listed in Domino Directory",
+	    local_part, question->recipient);
 }
 
 void
 decide_ambiguous(const struct question *question, const char *name, struct decision *decision)
 {
-	decide_fail(decision, FAILURE_USERNAME, "5.1.4", "User %.250s (%.350s) not unique. Several matches found in Domino "
+	decide_fail(decision, FAILURE_USERNAME, "5.1.4",
+	    "User %.250s (%.350s) not unique. Several matches found in Domino "
 	    "Directory", name, question->recipient);
 	trace_step(question->trace, NULL, "%s", decision->text);
 }
@@ -209,7 +219,8 @@ decide_ambiguous(const struct question *question, const char *name, struct decis
 void
 decide_malformed(const struct question *question, struct decision *decision)
 {
-	decide_fail(decision, FAILURE_USERNAME, "5.1.3", "%.350s is not a valid name or address", question->recipient);
+	decide_fail(decision, FAILURE_USERNAME, "5.1.3", "%.350s is not a valid name or address",
+	    question->recipient);
 }
 
 void
@@ -222,7 +233,8 @@ decide_unavailable(const struct question *question, struct decision *decision)
 }
 
 void
-decide_group(const struct question *question, const struct entry *entry, uint32_t members, struct decision *decision)
+decide_group(const struct question *question, const struct entry *entry, uint32_t members,
+    struct decision *decision)
 {
 	const struct setting *maximum = &question->rules->settings->configuration.maximum_group_members;
 	const struct setting *depth = &question->rules->settings->configuration.maximum_group_depth;
@@ -234,12 +246,12 @@ decide_group(const struct question *question, const struct entry *entry, uint32_
 		decide_fail(decision, FAILURE_USERNAME, "5.2.4", "Group %.250s has no members", entry->name);
 	} else if (members > maximum->number) {
 		decide_rule_of_setting(question, decision, "maximum_group_members", maximum);
-		decide_fail(decision, FAILURE_RESTRICTION, "5.5.3", "Group %.250s has more than %lld members", entry->name,
-		    (long long)maximum->number);
+		decide_fail(decision, FAILURE_RESTRICTION, "5.5.3", "Group %.250s has more than %lld members",
+		    entry->name, (long long)maximum->number);
 	} else if (question->forwards >= depth->number) {
 		decide_rule_of_setting(question, decision, "maximum_group_depth", depth);
-		decide_fail(decision, FAILURE_TRANSFER, "5.4.6", "Group %.250s is nested deeper than %lld groups", entry->name,
-		    (long long)depth->number);
+		decide_fail(decision, FAILURE_TRANSFER, "5.4.6", "Group %.250s is nested deeper than %lld groups",
+		    entry->name, (long long)depth->number);
 	} else {
 		decision->outcome = ROUTE_EXPAND;
 	}

@@ -51,8 +51,12 @@ bool decide_smart_host_for_all(const struct question *question, struct decision 
 /* A1 to A3: a person or mail-in database was found. */
 void decide_entry(const struct question *question, const struct entry *entry, struct decision *decision);
 
-/* Nobody was found: A4, or A7 and A8 for an address in a local Internet domain. local_part is the name or local part. */
-void decide_unknown(const struct question *question, const char *local_part, bool is_internet, struct decision *decision);
+/*
+ * Nobody was found: A4, or A7 and A8 for an address in a local Internet domain. local_part is the name or local
+ * part.
+ */
+void decide_unknown(const struct question *question, const char *local_part, bool is_internet,
+    struct decision *decision);
 
 void decide_ambiguous(const struct question *question, const char *name, struct decision *decision);
 void decide_malformed(const struct question *question, struct decision *decision);
@@ -60,22 +64,26 @@ void decide_malformed(const struct question *question, struct decision *decision
 void decide_unavailable(const struct question *question, struct decision *decision);
 
 /* A group: a failure when it is empty, too large or nested too deep, otherwise its members go out. */
-void decide_group(const struct question *question, const struct entry *entry, uint32_t members, struct decision *decision);
+void decide_group(const struct question *question, const struct entry *entry, uint32_t members,
+    struct decision *decision);
 
 /* 4.C: an external Internet domain. */
-void decide_external(const struct question *question, const struct classification *class, struct decision *decision);
+void decide_external(const struct question *question, const struct classification *class,
+    struct decision *decision);
 
 /* 4.D: another Domino domain. */
-void decide_domino_domain(const struct question *question, const struct classification *class, struct decision *decision);
+void decide_domino_domain(const struct question *question, const struct classification *class,
+    struct decision *decision);
 
 /* 4.B: a server of our Domino domain; address is what it is to be given. */
-void decide_server(const struct question *question, const char *server_name, const char *address, struct decision *decision);
+void decide_server(const struct question *question, const char *server_name, const char *address,
+    struct decision *decision);
 
 /* Shared by the tables' files. */
 void decide_fail(struct decision *decision, enum failure_class failure, const char *status, const char *format, ...)
     PRINTF_LIKE(4, 5);
-void decide_no_route(const struct question *question, enum failure_class failure, const char *domain, const char *why,
-    struct decision *decision);
+void decide_no_route(const struct question *question, enum failure_class failure, const char *domain,
+    const char *why, struct decision *decision);
 /* "lmtp:host" and "host": the transport and what stands behind it. */
 void decide_next_hop(struct decision *decision, const char *next_hop, const char *address);
 void decide_rule(struct decision *decision, const char *document, const char *title, const struct position *at);

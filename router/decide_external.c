@@ -151,12 +151,13 @@ decide_direct(const struct question *question, const struct classification *clas
 		snprintf(inside, sizeof(inside), "%.*s", (int)strcspn(number, "]"), number);
 		snprintf(next_hop, sizeof(next_hop), "[%s]", inside);
 		if (is_own_literal(question->rules->settings, inside)) {
-			decide_fail(decision, FAILURE_DOMAIN, "5.4.6", "Address %.100s is this server: mail loops back",
-			    address->domain);
+			decide_fail(decision, FAILURE_DOMAIN, "5.4.6",
+			    "Address %.100s is this server: mail loops back", address->domain);
 			return;
 		}
 	} else if (!domain_to_ascii(address->domain, next_hop)) {
-		decide_fail(decision, FAILURE_DOMAIN, "5.1.2", "%.255s is not a valid Internet domain", address->domain);
+		decide_fail(decision, FAILURE_DOMAIN, "5.1.2", "%.255s is not a valid Internet domain",
+		    address->domain);
 		return;
 	}
 	decide_next_hop(decision, next_hop, address->text);
@@ -182,7 +183,8 @@ decide_general(const struct question *question, const struct classification *cla
 	decide_next_hop(decision, configuration->relay_host.text, class->address.text);
 	if (!rule_known)
 		decide_rule_of_setting(question, decision, "relay_host", &configuration->relay_host);
-	trace_step(question->trace, &configuration->relay_host.at, "by SMTP to the relay host %s", configuration->relay_host.text);
+	trace_step(question->trace, &configuration->relay_host.at, "by SMTP to the relay host %s",
+	    configuration->relay_host.text);
 }
 
 /* Rows 5 to 24: a Foreign SMTP Domain document matches. */
@@ -192,14 +194,15 @@ decide_foreign_smtp(const struct question *question, const struct classification
 {
 	const struct settings *settings = question->rules->settings;
 	bool ours;
-	const struct document_smtp_connection *connection = find_smtp_connection(settings, document->next_domain.text, &ours);
+	const struct document_smtp_connection *connection = find_smtp_connection(settings,
+	    document->next_domain.text, &ours);
 	const char *relay_host = ours && connection->relay_host.text[0] != '\0' ? connection->relay_host.text :
 	    document->next_host.text;
 
 	decide_rule(decision, "foreign_smtp_domain", document->title, &document->at);
 	if (connection != NULL)
-		trace_step(question->trace, &connection->at, "smtp_connection \"%s\" leads to %s", connection->title,
-		    document->next_domain.text);
+		trace_step(question->trace, &connection->at, "smtp_connection \"%s\" leads to %s",
+		    connection->title, document->next_domain.text);
 	if (connection != NULL && !ours) {
 		decide_server(question, connection->source_server.text, class->address.text, decision);
 	} else if (relay_host[0] != '\0') {
@@ -210,9 +213,11 @@ decide_foreign_smtp(const struct question *question, const struct classification
 	} else if (connection != NULL) {
 		decide_general(question, class, decision);
 	} else if (leads_to_domino_domain(settings, document->next_domain.text)) {
-		decide_no_route(question, FAILURE_TRANSFER, document->next_domain.text, "it is reached by Notes routing", decision);
+		decide_no_route(question, FAILURE_TRANSFER, document->next_domain.text,
+		    "it is reached by Notes routing", decision);
 	} else {
-		decide_no_route(question, FAILURE_DOMAIN, class->address.domain, "nothing connects the next domain of its Foreign "
+		decide_no_route(question, FAILURE_DOMAIN, class->address.domain,
+		    "nothing connects the next domain of its Foreign "
 		    "SMTP Domain document", decision);
 	}
 }

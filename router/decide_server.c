@@ -20,7 +20,10 @@ share_network(const struct setting *ours, const struct setting *theirs)
 	return false;
 }
 
-/* Why SMTP is not for this transfer (rules B-a to B-d), or NULL. *setting_out is the setting that says so, or NULL. */
+/*
+ * Why SMTP is not for this transfer (rules B-a to B-d), or NULL. *setting_out is the setting that says so, or
+ * NULL.
+ */
 static const char *
 why_not_smtp(const struct question *question, const struct document_server *receiver, const char **key_out,
     const struct setting **setting_out)
@@ -33,7 +36,8 @@ why_not_smtp(const struct question *question, const struct document_server *rece
 	*setting_out = within;
 	if (within->number == SMTP_WITHIN_LOCAL_INTERNET_DOMAIN_DISABLED)
 		return "sending by SMTP inside the domain is switched off";
-	if (receiver == NULL || receiver->smtp_listener_task.number == 0 || receiver->internet_host_name.text[0] == '\0') {
+	if (receiver == NULL || receiver->smtp_listener_task.number == 0 ||
+	    receiver->internet_host_name.text[0] == '\0') {
 		*setting_out = receiver == NULL ? NULL : &receiver->smtp_listener_task;
 		return "the receiver has no SMTP listener";
 	}
@@ -48,7 +52,8 @@ why_not_smtp(const struct question *question, const struct document_server *rece
 }
 
 void
-decide_server(const struct question *question, const char *server_name, const char *address, struct decision *decision)
+decide_server(const struct question *question, const char *server_name, const char *address,
+    struct decision *decision)
 {
 	const struct settings *settings = question->rules->settings;
 	const struct document_server *receiver = classify_find_server(settings, server_name);
@@ -57,8 +62,9 @@ decide_server(const struct question *question, const char *server_name, const ch
 	bool other_domain = receiver != NULL && receiver->domino_domain.text[0] != '\0' &&
 	    strcasecmp(receiver->domino_domain.text, settings->server.domino_domain.text) != 0;
 
-	trace_step(question->trace, receiver == NULL ? NULL : &receiver->at, "the mail is for server %s%s", server_name,
-	    receiver == NULL ? ", which has no Server document" : other_domain ? ", in another Domino domain" : "");
+	trace_step(question->trace, receiver == NULL ? NULL : &receiver->at, "the mail is for server %s%s",
+	    server_name, receiver == NULL ? ", which has no Server document" : other_domain ?
+	    ", in another Domino domain" : "");
 	why = other_domain ? "mail for another Domino domain goes by Notes routing" :
 	    why_not_smtp(question, receiver, &key, &setting);
 	if (why == NULL) {
@@ -68,8 +74,10 @@ decide_server(const struct question *question, const char *server_name, const ch
 		return;
 	}
 	trace_step(question->trace, setting == NULL ? NULL : &setting->at, "by Notes routing: %s", why);
-	decide_fail(decision, FAILURE_TRANSFER, "5.4.4", "No route found to server %.250s from server %.250s. Check Server, "
-	    "Connection and Domain documents in Domino Directory: %s", server_name, settings->matador.server_name.text, why);
+	decide_fail(decision, FAILURE_TRANSFER, "5.4.4",
+	    "No route found to server %.250s from server %.250s. Check Server, "
+	    "Connection and Domain documents in Domino Directory: %s", server_name,
+	    settings->matador.server_name.text, why);
 }
 
 static bool
@@ -81,7 +89,10 @@ names_domain(const struct setting *list, const char *domain)
 	return false;
 }
 
-/* The lists of a domain's document look at the previous hop's Domino domain: ours, for all that came by SMTP. Deny wins. */
+/*
+ * The lists of a domain's document look at the previous hop's Domino domain: ours, for all that came by SMTP. Deny
+ * wins.
+ */
 static bool
 may_use(const struct question *question, const struct setting *allow, const struct setting *deny)
 {
@@ -96,8 +107,8 @@ decide_refused(const struct classification *class, const struct setting *allow, 
 {
 	if (may_use(question, allow, deny))
 		return false;
-	decide_fail(decision, FAILURE_RESTRICTION, "5.7.1", "Mail to domain %.250s is not allowed by its Domain document",
-	    class->domain);
+	decide_fail(decision, FAILURE_RESTRICTION, "5.7.1",
+	    "Mail to domain %.250s is not allowed by its Domain document", class->domain);
 	return true;
 }
 
@@ -120,7 +131,8 @@ decide_foreign(const struct question *question, const struct classification *cla
 		decision->outcome = ROUTE_DELIVER;
 		decision->transport = TRANSPORT_LOCAL;
 		snprintf(decision->address, sizeof(decision->address), "%s", foreign->gateway_mail_file.text);
-		trace_step(question->trace, &foreign->gateway_mail_file.at, "into the gateway's mail file %s", decision->address);
+		trace_step(question->trace, &foreign->gateway_mail_file.at, "into the gateway's mail file %s",
+		    decision->address);
 		return;
 	}
 }

@@ -99,7 +99,8 @@ send_questions(struct directory_client *client)
 	if (client->channel == NULL)
 		return;
 	TAILQ_FOREACH(question, &client->questions, entries) {
-		const struct directory_lookup message = { question->number, (uint8_t)question->kind, question->text };
+		const struct directory_lookup message = { question->number, (uint8_t)question->kind,
+		    question->text };
 
 		if (question->sent)
 			continue;
@@ -196,7 +197,8 @@ directory_client_free(struct directory_client **client)
 void
 directory_client_introduce(struct directory_client *client, enum ipc_side side, int socket)
 {
-	static const struct directory_handlers handlers = { .directory_entry = take_entry, .directory_member = take_member,
+	static const struct directory_handlers handlers = { .directory_entry = take_entry,
+	    .directory_member = take_member,
 		.directory_answer = take_answer };
 	static const struct channel_events events = { .closed = lost, .ready = ready };
 

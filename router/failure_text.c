@@ -73,7 +73,8 @@ read_file(const char *path)
 	if (file == NULL) {
 		char note[1024];
 
-		snprintf(note, sizeof(note), "cannot read the failure text %.700s: %s; reports go without it", path, strerror(errno));
+		snprintf(note, sizeof(note), "cannot read the failure text %.700s: %s; reports go without it",
+		    path, strerror(errno));
 		log_event(LOG_NOTE, note);
 		return;
 	}
@@ -92,7 +93,8 @@ failure_text_read_files(const struct settings *settings)
 	if (settings->configuration.failure_texts_from.number != FAILURE_TEXTS_FROM_TEXT_FILE)
 		return;
 	for (int failure = FAILURE_NONE; failure <= FAILURE_CLASS_COUNT; failure++) {
-		const struct setting *setting = failure == FAILURE_CLASS_COUNT ? setting_of(settings, REPORT_DELAY, FAILURE_NONE) :
+		const struct setting *setting = failure == FAILURE_CLASS_COUNT ?
+		    setting_of(settings, REPORT_DELAY, FAILURE_NONE) :
 		    setting_of(settings, REPORT_FAILURE, (enum failure_class)failure);
 
 		if (setting != NULL && setting->text[0] != '\0' && file_count < SETTINGS_MAX &&

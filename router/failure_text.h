@@ -1,8 +1,8 @@
 /*
  * failure_text - what a report says about each class of failure, the administrator's own text included
  *
- * With failure_texts_from = text_file the settings name files. They are read before the jail; a reload finds those that
- * were read then, and one that cannot be read costs its text, never the report.
+ * With failure_texts_from = text_file the settings name files. They are read before the jail; a reload finds those
+ * that were read then, and one that cannot be read costs its text, never the report.
  */
 #ifndef ROUTER_FAILURE_TEXT_H
 #define ROUTER_FAILURE_TEXT_H

@@ -1,13 +1,14 @@
 /*
  * router - decides for each recipient what it is and where it goes, and writes reports
  *
- * qmgr asks about one recipient at a time; the Directory is asked in turn. Failures, delays and requested confirmations become
- * delivery status notifications here, which qmgr stores.
+ * qmgr asks about one recipient at a time; the Directory is asked in turn. Failures, delays and requested
+ * confirmations become delivery status notifications here, which qmgr stores.
  *
- * SECURITY: reads what strangers wrote: addresses, and the header of a message that is reported about. It runs as a user
- * of its own in an empty root, without network and without files (the texts of failure_texts_from = text_file are read before
- * the jail). A report is made so that nothing foreign leaves its line or its part (router/report.c). What it decides from it
- * has from the settings and from directory; qmgr and directory are not believed beyond their protocols.
+ * SECURITY: reads what strangers wrote: addresses, and the header of a message that is reported about. It runs as
+ * a user of its own in an empty root, without network and without files (the texts of failure_texts_from =
+ * text_file are read before the jail). A report is made so that nothing foreign leaves its line or its part
+ * (router/report.c). What it decides from it has from the settings and from directory; qmgr and directory are not
+ * believed beyond their protocols.
  */
 #include "common/ipc/dns.h"
 #include "common/ipc/route.h"
@@ -107,8 +108,8 @@ introduce_qmgr(struct program *program, enum ipc_side side, int socket)
 	static const struct channel_events events = { .closed = qmgr_closed, .ready = qmgr_ready };
 
 	forget_qmgr(program);
-	program->qmgr = channel_open(worker_event_base(program->worker), socket, &route_protocol, side, &handlers, &events,
-	    program);
+	program->qmgr = channel_open(worker_event_base(program->worker), socket, &route_protocol, side, &handlers,
+	    &events, program);
 }
 
 static void
@@ -127,8 +128,8 @@ introduce_resolver(struct program *program, enum ipc_side side, int socket)
 	static const struct channel_events events = { .closed = resolver_closed };
 
 	channel_free(&program->resolver);
-	program->resolver = channel_open(worker_event_base(program->worker), socket, &dns_protocol, side, &handlers, &events,
-	    program);
+	program->resolver = channel_open(worker_event_base(program->worker), socket, &dns_protocol, side,
+	    &handlers, &events, program);
 }
 
 static void

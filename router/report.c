@@ -115,7 +115,8 @@ reason_of(const struct report *report, const struct envelope_recipient *recipien
 {
 	if (recipient->reason != NULL)
 		return clean(report, recipient->reason, out, size);
-	snprintf(out, size, "%s", report->kind == REPORT_SUCCESS ? "delivered" : failure_text_summary(recipient->failure));
+	snprintf(out, size, "%s", report->kind == REPORT_SUCCESS ? "delivered" :
+	    failure_text_summary(recipient->failure));
 	return out;
 }
 
@@ -148,7 +149,8 @@ write_readable_recipients(struct report *report)
 		line(&report->text, "  %s", clean(report, recipient->address, address, sizeof(address)));
 		reason_of(report, recipient, reason, sizeof(reason));
 		if (recipient->remote_host != NULL)
-			line(&report->text, "      %s said: %s", clean(report, recipient->remote_host, host, sizeof(host)), reason);
+			line(&report->text, "      %s said: %s",
+			    clean(report, recipient->remote_host, host, sizeof(host)), reason);
 		else
 			line(&report->text, "      %s", reason);
 	}
@@ -165,15 +167,16 @@ write_classes(struct report *report)
 
 	for (size_t i = 0; i < report->count; i++)
 		seen[report->recipients[i]->failure] = true;
-	for (int failure = FAILURE_NONE + 1; failure < FAILURE_CLASS_COUNT && report->kind == REPORT_FAILURE; failure++) {
-		if (!seen[failure])
+	for (int failure = FAILURE_NONE + 1; failure < FAILURE_CLASS_COUNT; failure++) {
+		if (!seen[failure] || report->kind != REPORT_FAILURE)
 			continue;
 		paragraph(report, &report->text, failure_text_summary((enum failure_class)failure));
 		if (failure_text_added(report->settings, report->kind, (enum failure_class)failure)[0] != '\0')
 			paragraph(report, &report->text,
 			    failure_text_added(report->settings, report->kind, (enum failure_class)failure));
 	}
-	if (report->kind == REPORT_DELAY && failure_text_added(report->settings, report->kind, FAILURE_NONE)[0] != '\0')
+	if (report->kind == REPORT_DELAY &&
+	    failure_text_added(report->settings, report->kind, FAILURE_NONE)[0] != '\0')
 		paragraph(report, &report->text, failure_text_added(report->settings, report->kind, FAILURE_NONE));
 }
 
@@ -203,15 +206,18 @@ is_status(const char *status)
 	unsigned class, subject, detail;
 	int used = 0;
 
-	return status != NULL && strlen(status) <= 9 && sscanf(status, "%1u.%3u.%3u%n", &class, &subject, &detail, &used) == 3 &&
-	    status[used] == '\0' && (class == 2 || class == 4 || class == 5) && strspn(status, "0123456789.") == (size_t)used;
+	return status != NULL && strlen(status) <= 9 &&
+	    sscanf(status, "%1u.%3u.%3u%n", &class, &subject, &detail, &used) == 3 && status[used] == '\0' &&
+	    (class == 2 || class == 4 || class == 5) && strspn(status, "0123456789.") == (size_t)used;
 }
 
 static const char *
 status_of(enum report_kind kind, const struct envelope_recipient *recipient)
 {
-	static const char *const unknown[] = { [REPORT_FAILURE] = "5.0.0", [REPORT_DELAY] = "4.0.0", [REPORT_SUCCESS] = "2.0.0" };
-	static const char *const classes[] = { [REPORT_FAILURE] = "45", [REPORT_DELAY] = "4", [REPORT_SUCCESS] = "2" };
+	static const char *const unknown[] = { [REPORT_FAILURE] = "5.0.0", [REPORT_DELAY] = "4.0.0",
+	    [REPORT_SUCCESS] = "2.0.0" };
+	static const char *const classes[] = { [REPORT_FAILURE] = "45", [REPORT_DELAY] = "4",
+	    [REPORT_SUCCESS] = "2" };
 
 	/* "Delivery time expired": what the last attempt met stands in Diagnostic-Code. */
 	if (kind == REPORT_FAILURE && recipient->failure == FAILURE_EXPIRATION)
@@ -248,10 +254,11 @@ write_addresses(struct report *report, const struct envelope_recipient *recipien
 	char value[ENVELOPE_TEXT_MAX + 20], address[ENVELOPE_TEXT_MAX + 1];
 
 	if (recipient->original != NULL)
-		header_field_append(&report->status, "Original-Recipient", clean(report, recipient->original, address, sizeof(address)));
+		header_field_append(&report->status, "Original-Recipient",
+		    clean(report, recipient->original, address, sizeof(address)));
 	clean(report, recipient->address, address, sizeof(address));
-	snprintf(value, sizeof(value), "%s; %s", strchr(address, '@') == NULL ? "x-notes" : is_ascii(address) ? "rfc822" : "utf-8",
-	    address);
+	snprintf(value, sizeof(value), "%s; %s", strchr(address, '@') == NULL ? "x-notes" : is_ascii(address) ?
+	    "rfc822" : "utf-8", address);
 	header_field_append(&report->status, "Final-Recipient", value);
 }
 
@@ -260,8 +267,8 @@ static int64_t
 expiry_ms(const struct report *report)
 {
 	const struct document_configuration *configuration = &report->settings->configuration;
-	int64_t seconds = configuration->mail_timeout_minutes.number > 0 ? configuration->mail_timeout_minutes.number :
-	    configuration->mail_timeout_days.number;
+	int64_t seconds = configuration->mail_timeout_minutes.number > 0 ?
+	    configuration->mail_timeout_minutes.number : configuration->mail_timeout_days.number;
 
 	return report->original->arrival_ms + seconds * 1000;
 }
@@ -276,7 +283,8 @@ write_recipient_status(struct report *report, const struct envelope_recipient *r
 	header_field_append(&report->status, "Action", action_of(report->kind, recipient));
 	header_field_append(&report->status, "Status", status_of(report->kind, recipient));
 	if (recipient->remote_host != NULL) {
-		snprintf(value, sizeof(value), "dns; %s", clean(report, recipient->remote_host, text, sizeof(text)));
+		snprintf(value, sizeof(value), "dns; %s",
+		    clean(report, recipient->remote_host, text, sizeof(text)));
 		header_field_append(&report->status, "Remote-MTA", value);
 	}
 	if (recipient->reason != NULL) {
@@ -311,7 +319,8 @@ write_status(struct report *report)
 static void
 write_returned(struct report *report)
 {
-	size_t length = report->header_length < REPORT_HEADER_MAX ? report->header_length : REPORT_HEADER_MAX, at = 0;
+	size_t length = report->header_length < REPORT_HEADER_MAX ? report->header_length : REPORT_HEADER_MAX,
+	    at = 0;
 
 	while (at < length) {
 		const char *from = report->header + at, *end = memchr(from, '\n', length - at);
@@ -356,7 +365,8 @@ choose_boundary(const struct report *report, char boundary[static BOUNDARY_RANDO
 static void
 write_subject(struct report *report, struct buffer *content)
 {
-	static const char *const beginnings[] = { [REPORT_FAILURE] = "DELIVERY FAILURE", [REPORT_DELAY] = "DELIVERY DELAY",
+	static const char *const beginnings[] = { [REPORT_FAILURE] = "DELIVERY FAILURE",
+	    [REPORT_DELAY] = "DELIVERY DELAY",
 		[REPORT_SUCCESS] = "DELIVERY CONFIRMATION" };
 	char reason[200], subject[300];
 
@@ -430,10 +440,10 @@ write_content(struct report *report, struct buffer *content)
 	write_returned(report);
 	choose_boundary(report, boundary);
 	write_header(report, content, boundary);
-	write_part(report, content, boundary, report->utf8 ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii",
-	    &report->text);
-	write_part(report, content, boundary, report->utf8 ? "message/global-delivery-status" : "message/delivery-status",
-	    &report->status);
+	write_part(report, content, boundary, report->utf8 ? "text/plain; charset=utf-8" :
+	    "text/plain; charset=us-ascii", &report->text);
+	write_part(report, content, boundary, report->utf8 ? "message/global-delivery-status" :
+	    "message/delivery-status", &report->status);
 	write_part(report, content, boundary, report->utf8 ? "message/global-headers" : "text/rfc822-headers",
 	    &report->returned);
 	buffer_printf(content, "--%s--\r\n", boundary);
@@ -453,8 +463,8 @@ write_envelope(const struct report *report, struct envelope *envelope)
 }
 
 bool
-report_write(const struct settings *settings, enum report_kind kind, const struct envelope *original, const char *header,
-    size_t header_length, int64_t now_ms, struct envelope *envelope_out, struct buffer *content)
+report_write(const struct settings *settings, enum report_kind kind, const struct envelope *original,
+    const char *header, size_t header_length, int64_t now_ms, struct envelope *envelope_out, struct buffer *content)
 {
 	struct report report = { .settings = settings, .kind = kind, .original = original, .header = header,
 		.header_length = header_length, .now_ms = now_ms, .utf8 = original->smtputf8 };

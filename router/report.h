@@ -20,11 +20,12 @@
 #define REPORT_CONTENT_MAX 1048576
 
 /*
- * Writes the report about original (only the recipients that it concerns) with its header. False when none is due: the
- * sender is null, the message is a report, or nobody wanted it (NOTIFY). Otherwise *envelope_out (initialised
+ * Writes the report about original (only the recipients that it concerns) with its header. False when none is due:
+ * the sender is null, the message is a report, or nobody wanted it (NOTIFY). Otherwise *envelope_out (initialised
  * by this call) and content hold the report.
  */
-bool report_write(const struct settings *settings, enum report_kind kind, const struct envelope *original, const char *header,
-    size_t header_length, int64_t now_ms, struct envelope *envelope_out, struct buffer *content);
+bool report_write(const struct settings *settings, enum report_kind kind, const struct envelope *original,
+    const char *header, size_t header_length, int64_t now_ms, struct envelope *envelope_out,
+    struct buffer *content);
 
 #endif

@@ -88,7 +88,8 @@ send_report(struct reportings *reportings, struct reporting *reporting)
 	while (reporting->sent < reporting->out.length) {
 		size_t left = reporting->out.length - reporting->sent;
 		const struct report_data message = { .job = reporting->job,
-			.data = { reporting->out.data + reporting->sent, left < IPC_DATA_MAX ? left : IPC_DATA_MAX } };
+			.data = { reporting->out.data + reporting->sent, left < IPC_DATA_MAX ? left :
+			    IPC_DATA_MAX } };
 
 		if (channel_queued(reporting->channel) > QUEUED_MAX)
 			return;
@@ -133,7 +134,8 @@ write_report(struct reporting *reporting)
 			reporting->answer.content_length = content.length;
 			buffer_append(&reporting->out, content.data, content.length);
 		} else {
-			log_event(LOG_REPORT_IMPOSSIBLE, log_id(reporting->message_id), "the sender's address does not fit");
+			log_event(LOG_REPORT_IMPOSSIBLE, log_id(reporting->message_id),
+			    "the sender's address does not fit");
 		}
 	}
 	envelope_free(&envelope);
@@ -143,7 +145,9 @@ write_report(struct reporting *reporting)
 	buffer_free(&reporting->header);
 }
 
-/* Takes octets of the stream: the envelope first, then the header. False when there are more than were announced. */
+/*
+ * Takes octets of the stream: the envelope first, then the header. False when there are more than were announced.
+ */
 static bool
 take(struct reportings *reportings, struct reporting *reporting, struct bytes data)
 {
@@ -183,7 +187,8 @@ reportings_begin(struct reportings *reportings, struct channel *channel, struct 
 {
 	struct reporting *reporting;
 
-	if (find(reportings, message->job) != NULL || message->kind > REPORT_SUCCESS || message->envelope_length == 0)
+	if (find(reportings, message->job) != NULL || message->kind > REPORT_SUCCESS ||
+	    message->envelope_length == 0)
 		return false;
 	reporting = memory_new(1, sizeof(*reporting));
 	reporting->channel = channel;

@@ -109,7 +109,8 @@ send_decision(struct routing *routing)
 {
 	const struct decision *decision = &routing->decision;
 	struct route_answer answer = { .job = routing->job, .outcome = (uint8_t)decision->outcome,
-		.transport = (uint8_t)decision->transport, .next_hop = decision->next_hop, .address = decision->address,
+		.transport = (uint8_t)decision->transport, .next_hop = decision->next_hop,
+		    .address = decision->address,
 		.failure = (uint8_t)decision->failure, .status = decision->status, .text = decision->text,
 		.rule = decision->rule };
 
@@ -160,7 +161,8 @@ static void answered(void *context, enum directory_outcome outcome);
 static void
 ask(struct routing *routing, enum asked what, enum directory_lookup_kind kind, const char *text)
 {
-	static const struct directory_question callbacks = { .entry = take_entry, .member = take_member, .again = again,
+	static const struct directory_question callbacks = { .entry = take_entry, .member = take_member,
+	    .again = again,
 		.answered = answered };
 
 	routing->asked = what;
@@ -168,7 +170,8 @@ ask(struct routing *routing, enum asked what, enum directory_lookup_kind kind, c
 	trace_step(&routing->trace, NULL, "asking the Directory for %s \"%s\"", kind == DIRECTORY_INTERNET_ADDRESS ?
 	    "the address" : kind == DIRECTORY_LOCAL_PART ? "the local part" : kind == DIRECTORY_NAME ? "the name" :
 	    "the members of", text);
-	routing->question_number = directory_client_ask(routing->routings->directory, kind, text, &callbacks, routing);
+	routing->question_number = directory_client_ask(routing->routings->directory, kind, text, &callbacks,
+	    routing);
 }
 
 static void
@@ -307,7 +310,8 @@ begin(struct routing *routing)
 		return;
 	}
 	if (routing->class.class == CLASS_LOCAL_INTERNET && !decide_smart_host_for_all(question, decision)) {
-		recipient_lookup_start(&routing->lookup, routing->rules->settings, &routing->class.address, routing->class.primary);
+		recipient_lookup_start(&routing->lookup, routing->rules->settings, &routing->class.address,
+		    routing->class.primary);
 		conclude_recipient(routing);
 		return;
 	}
@@ -333,8 +337,10 @@ routings_start(struct routings *routings, struct channel *channel, struct rules 
 	routing->recipient = memory_copy_string(request->recipient);
 	if (request->flags & ROUTE_DRY_RUN)
 		routing->trace = (struct trace){ send_step, routing };
-	routing->question = (struct question){ .rules = rules, .trace = &routing->trace, .recipient = routing->recipient,
-		.format = request->format == FORMAT_NOTES ? FORMAT_NOTES : FORMAT_MIME, .forwards = request->forwards };
+	routing->question = (struct question){ .rules = rules, .trace = &routing->trace,
+	    .recipient = routing->recipient,
+		.format = request->format == FORMAT_NOTES ? FORMAT_NOTES : FORMAT_MIME,
+		    .forwards = request->forwards };
 	TAILQ_INSERT_TAIL(&routings->list, routing, entries);
 	routings->count++;
 	begin(routing);

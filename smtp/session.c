@@ -563,7 +563,10 @@ take_rcpt_reply(struct session *session)
 	}
 }
 
-/* DATA was refused, or taken: then content follows, or, when it was pipelined in vain, a lone dot. */
+/*
+ * DATA was refused, or taken: then content follows, or, when all recipients were refused meanwhile, a lone dot (RFC 2920). A
+ * host that goes on after it refused MAIL might deliver what the dot ends: it gets none.
+ */
 static void
 take_data_reply(struct session *session)
 {
@@ -571,7 +574,9 @@ take_data_reply(struct session *session)
 		judge_all_by_reply(session, PROGRESS_ACCEPTED, REPLY_TO_DATA);
 		return;
 	}
-	if (session->accepted > 0) {
+	if (session->mail_refused) {
+		fail_protocol(session, "DATA is taken though MAIL was refused");
+	} else if (session->accepted > 0) {
 		content_stream_init(&session->content, &session->transaction->content);
 		session->content_ended = false;
 		enter(session, SESSION_CONTENT);

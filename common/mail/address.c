@@ -50,8 +50,8 @@ lower(char c)
 }
 
 /*
- * The length of the UTF-8 character at text and its code point, or 0 when it is not one: overlong forms, surrogates,
- * code points beyond Unicode, noncharacters and C1 controls are none.
+ * The length of the UTF-8 character at text and its code point, or 0 when it is not one: overlong forms,
+ * surrogates, code points beyond Unicode, noncharacters and C1 controls are none.
  */
 static size_t
 utf8_character(const char *text, size_t length, uint32_t *code_point_out)
@@ -169,8 +169,6 @@ parse_quoted_string(struct cursor *cursor, struct address *address, struct error
 	cursor->next++;
 	if (cursor->next - start > ADDRESS_LOCAL_PART_MAX)
 		return error_set(error, ERROR_INVALID, "Local part is too long");
-	if (length == 0)
-		return error_set(error, ERROR_INVALID, "Local part is empty");
 	address->local_part[length] = '\0';
 	return 0;
 }
@@ -195,8 +193,8 @@ punycode_adapt(uint32_t delta, uint32_t count, bool first)
 }
 
 /*
- * Whether the part of a label behind "xn--" decodes (RFC 3492) into at least one non-ASCII code point of Unicode. Only the
- * values are followed; where they would be inserted does not matter here.
+ * Whether the part of a label behind "xn--" decodes (RFC 3492) into at least one non-ASCII code point of Unicode.
+ * Only the values are followed; where they would be inserted does not matter here.
  */
 static bool
 punycode_is_valid(const char *text, size_t length)
@@ -226,14 +224,17 @@ punycode_is_valid(const char *text, size_t length)
 		count++;
 		bias = punycode_adapt(i - before, count, first);
 		first = false;
-		if (__builtin_add_overflow(n, i / count, &n) || n > 0x10ffff || n < 0xa0 || (n >= 0xd800 && n <= 0xdfff))
+		if (__builtin_add_overflow(n, i / count, &n) || n > 0x10ffff || n < 0xa0 ||
+		    (n >= 0xd800 && n <= 0xdfff))
 			return false;
 		i = i % count + 1;
 	}
 	return true;
 }
 
-/* One label of a host name, whose octets are known to be letters, digits, hyphens and (when has_utf8) valid UTF-8. */
+/*
+ * One label of a host name, whose octets are known to be letters, digits, hyphens and (when has_utf8) valid UTF-8.
+ */
 static bool
 label_is_valid(const char *label, size_t length, bool has_utf8)
 {
@@ -447,8 +448,8 @@ cursor_over(const char *text, size_t length, unsigned flags, struct address *add
 }
 
 int
-address_parse_path(const char *text, size_t length, unsigned flags, struct address *address_out, size_t *consumed_out,
-    struct error *error)
+address_parse_path(const char *text, size_t length, unsigned flags, struct address *address_out,
+    size_t *consumed_out, struct error *error)
 {
 	struct cursor cursor = cursor_over(text, length, flags, address_out);
 
@@ -491,13 +492,16 @@ refused:
 }
 
 int
-address_make(const char *local_part, const char *domain, unsigned flags, struct address *address_out, struct error *error)
+address_make(const char *local_part, const char *domain, unsigned flags, struct address *address_out,
+    struct error *error)
 {
 	char written[2 * ADDRESS_LOCAL_PART_MAX + ADDRESS_DOMAIN_MAX + 4], *to = written;
 
 	memset(address_out, 0, sizeof(*address_out));
 	if (strlen(local_part) > ADDRESS_LOCAL_PART_MAX || strlen(domain) > ADDRESS_DOMAIN_MAX)
 		return error_set(error, ERROR_INVALID, "Address is too long");
+	if (local_part[0] == '\0')
+		return error_set(error, ERROR_INVALID, "Local part is empty");
 	*to++ = '"';
 	for (; *local_part != '\0'; local_part++) {
 		if (*local_part == '"' || *local_part == '\\')
@@ -521,7 +525,8 @@ behind_quotes(const char *text)
 }
 
 bool
-address_split(const char *text, char local_part[static ADDRESS_TEXT_MAX], char domain[static ADDRESS_DOMAIN_MAX + 1])
+address_split(const char *text, char local_part[static ADDRESS_TEXT_MAX],
+    char domain[static ADDRESS_DOMAIN_MAX + 1])
 {
 	const char *from = text[0] == '"' ? behind_quotes(text) : text;
 	const char *sign = from == NULL ? NULL : strrchr(from, '@');

@@ -55,8 +55,9 @@ delivery_result_decode(struct wire_reader *reader, struct delivery_result *resul
 	result->status = wire_get_string(reader, STATUS_MAX);
 	result->text = wire_get_string(reader, ENVELOPE_TEXT_MAX);
 	result->host = wire_get_string(reader, ENVELOPE_TEXT_MAX);
-	if (reader->failed || outcome >= DELIVERY_OUTCOME_COUNT || failure >= FAILURE_CLASS_COUNT || host_failed > 1 ||
-	    dsn_relayed > 1 || !is_one_line(result->status) || !is_one_line(result->text) || !is_one_line(result->host)) {
+	if (reader->failed || outcome >= DELIVERY_OUTCOME_COUNT || failure >= FAILURE_CLASS_COUNT ||
+	    host_failed > 1 || dsn_relayed > 1 || !is_one_line(result->status) || !is_one_line(result->text) ||
+	    !is_one_line(result->host)) {
 		reader->failed = true;
 		return false;
 	}

@@ -15,7 +15,8 @@ struct delivery_result {
 	uint32_t recipient;		/* its number in the message */
 	enum delivery_outcome outcome;
 	enum failure_class failure;	/* for DELIVERY_FAILED */
-	bool host_failed;		/* the next hop as a whole is unusable (connect, banner, EHLO, time-out), not this recipient */
+	/* the next hop as a whole is unusable (connect, banner, EHLO, time-out), not this recipient */
+	bool host_failed;
 	bool dsn_relayed;		/* the next hop took over success reporting (it offers DSN) */
 	const char *status;		/* "2.0.0"; lent when decoded, at most 15 octets */
 	const char *text;		/* the reply's last line, or what went wrong; at most ENVELOPE_TEXT_MAX */

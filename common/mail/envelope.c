@@ -90,7 +90,8 @@ envelope_find_recipient(struct envelope *envelope, uint32_t number)
 static bool
 put_exact(struct buffer *out, const char *text)
 {
-	if (text != NULL && (strnlen(text, ENVELOPE_TEXT_MAX + 1) > ENVELOPE_TEXT_MAX || strpbrk(text, "\r\n") != NULL))
+	if (text != NULL && (strnlen(text, ENVELOPE_TEXT_MAX + 1) > ENVELOPE_TEXT_MAX ||
+	    strpbrk(text, "\r\n") != NULL))
 		return false;
 	return wire_put_string(out, text);
 }
@@ -274,7 +275,8 @@ transport_name(enum transport transport)
 const char *
 recipient_state_name(enum recipient_state state)
 {
-	static const char *const names[RECIPIENT_STATE_COUNT] = { "new", "waiting", "delivered", "failed", "expanded" };
+	static const char *const names[RECIPIENT_STATE_COUNT] = { "new", "waiting", "delivered", "failed",
+	    "expanded" };
 
 	return names[state];
 }

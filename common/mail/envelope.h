@@ -93,13 +93,17 @@ struct envelope_recipient *envelope_add_recipient(struct envelope *envelope, con
 struct envelope_recipient *envelope_find_recipient(struct envelope *envelope, uint32_t number);
 
 /*
- * Appends the envelope's octets. chosen (recipient_count flags) picks recipients; NULL: all. False, and nothing is appended, at
- * out's limit and when an address, ENVID, ORCPT or next hop has a line end or is over ENVELOPE_TEXT_MAX. Texts for people
- * (reason, status, facts of the client) are cut and made one line instead. Recipients stand in the order of their numbers.
+ * Appends the envelope's octets. chosen (recipient_count flags) picks recipients; NULL: all. False, and nothing is
+ * appended, at out's limit and when an address, ENVID, ORCPT or next hop has a line end or is over
+ * ENVELOPE_TEXT_MAX. Texts for people (reason, status, facts of the client) are cut and made one line instead.
+ * Recipients stand in the order of their numbers.
  */
 bool envelope_encode(const struct envelope *envelope, const bool *chosen, struct buffer *out);
 
-/* Fills envelope (initialised by this call) from octets; "" of an optional text becomes NULL. -1 and an error when they are not an envelope; it is then empty. */
+/*
+ * Fills envelope (initialised by this call) from octets; "" of an optional text becomes NULL. -1 and an error when
+ * they are not an envelope; it is then empty.
+ */
 int envelope_decode(const void *data, size_t length, struct envelope *envelope, struct error *error);
 
 const char *transport_name(enum transport transport);

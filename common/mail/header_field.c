@@ -121,8 +121,12 @@ header_field_append(struct buffer *out, const char *name, const char *value)
 		used = word < HEADER_LINE_MAX - 1 ? word : HEADER_LINE_MAX - 1;
 		if (word == 0)
 			break;
-		/* The first word of a folded line stands behind one blank; the first of all stays with its name if it can. */
-		if (column + 1 + used > FOLD_AT && (column > strlen(name) + 1 || column + 1 + used > HEADER_LINE_MAX)) {
+		/*
+		 * The first word of a folded line stands behind one blank; the first of all stays with its name if
+		 * it can.
+		 */
+		if (column + 1 + used > FOLD_AT && (column > strlen(name) + 1 ||
+		    column + 1 + used > HEADER_LINE_MAX)) {
 			if (!buffer_append_string(out, "\r\n"))
 				return false;
 			column = 0;

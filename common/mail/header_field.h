@@ -1,8 +1,9 @@
 /*
- * header_field - the fields of a message's header, read one after the other, and written so that nothing can be forged
+ * header_field - the fields of a message's header, read one after the other, and written so that nothing can be
+ * forged
  *
- * Reading is linear and takes what the world sends: bare line feeds, fields of any length, octets above 127. Writing passes
- * no control octet on and no line over 998 octets.
+ * Reading is linear and takes what the world sends: bare line feeds, fields of any length, octets above 127.
+ * Writing passes no control octet on and no line over 998 octets.
  */
 #ifndef COMMON_MAIL_HEADER_FIELD_H
 #define COMMON_MAIL_HEADER_FIELD_H
@@ -22,8 +23,8 @@ struct header_field {
 };
 
 /*
- * Reads the field at *offset of a header and moves *offset behind it. False at the empty line, at the end, and at a line that is no
- * field (no colon, a blank before it, a continuation of nothing): *offset then stands on it.
+ * Reads the field at *offset of a header and moves *offset behind it. False at the empty line, at the end, and at
+ * a line that is no field (no colon, a blank before it, a continuation of nothing): *offset then stands on it.
  */
 bool header_field_next(const char *header, size_t length, size_t *offset, struct header_field *field_out);
 
@@ -37,8 +38,8 @@ void header_field_text(const struct header_field *field, char *text, size_t size
 bool header_field_find(const char *header, size_t length, const char *name, struct header_field *field_out);
 
 /*
- * Appends "name: value" and CRLF. Controls in value become '?', blanks are where it is folded once a line is over 78
- * octets; a word too long for any line is cut. False at the buffer's limit.
+ * Appends "name: value" and CRLF. Controls in value become '?', blanks are where it is folded once a line is over
+ * 78 octets; a word too long for any line is cut. False at the buffer's limit.
  */
 bool header_field_append(struct buffer *out, const char *name, const char *value);
 

@@ -23,7 +23,8 @@ domain_to_ascii(const char *domain, char ascii[static ADDRESS_DOMAIN_MAX + 1])
 	if (strlen(domain) > ADDRESS_DOMAIN_MAX)
 		return false;
 	if (!is_ascii(domain)) {
-		if (idn2_lookup_u8((const uint8_t *)domain, &converted, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
+		if (idn2_lookup_u8((const uint8_t *)domain, &converted,
+		    IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
 			return false;
 		from = (const char *)converted;
 	}

@@ -82,7 +82,10 @@ add_global_domains(struct local_domains *domains, const struct settings *setting
 	}
 }
 
-/* Without Global Domain documents: our host name, its parent domain, and its neighbours, one label below the parent. */
+/*
+ * Without Global Domain documents: our host name, its parent domain, and its neighbours, one label below the
+ * parent.
+ */
 static void
 add_own_domain(struct local_domains *domains, const struct settings *settings)
 {
@@ -162,8 +165,8 @@ is_local_internet_domain(const struct local_domains *domains, const char *domain
 }
 
 void
-local_domains_each(const struct local_domains *domains, void (*each)(void *context, const char *domain, const char *from),
-    void *context)
+local_domains_each(const struct local_domains *domains, void (*each)(void *context, const char *domain,
+    const char *from), void *context)
 {
 	for (size_t i = 0; i < domains->count; i++) {
 		const struct local_domain *row = &domains->rows[i];
@@ -172,7 +175,8 @@ local_domains_each(const struct local_domains *domains, void (*each)(void *conte
 		snprintf(domain, sizeof(domain), "%s%s", row->match == MATCH_BELOW ? "*." :
 		    row->match == MATCH_ONE_BELOW ? "(one label)." : "", row->name);
 		if (row->at.line > 0)
-			snprintf(from, sizeof(from), "%s %.250s:%u", row->rule, row->at.file, (unsigned)row->at.line);
+			snprintf(from, sizeof(from), "%s %.250s:%u", row->rule, row->at.file,
+			    (unsigned)row->at.line);
 		else
 			snprintf(from, sizeof(from), "%s", row->rule);
 		each(context, domain, from);

@@ -40,8 +40,8 @@ add_primary(struct recipient_lookup *lookup, const struct address *address, cons
 }
 
 void
-recipient_lookup_start(struct recipient_lookup *lookup, const struct settings *settings, const struct address *address,
-    const char *primary)
+recipient_lookup_start(struct recipient_lookup *lookup, const struct settings *settings,
+    const struct address *address, const char *primary)
 {
 	enum address_lookup order = (enum address_lookup)settings->configuration.address_lookup.number;
 	char user[ADDRESS_LOCAL_PART_MAX + 1], domino_domain[ADDRESS_LOCAL_PART_MAX + 1];

@@ -86,15 +86,20 @@ static int
 limit_resource(int resource, const char *name, uint64_t value, struct error *error)
 {
 	struct rlimit limit;
+	rlim_t hard;
 
 	if (getrlimit(resource, &limit) < 0)
 		return error_system(error, errno, "cannot read the limit %s", name);
-	if (setrlimit(resource, &(struct rlimit){ value, value }) == 0)
+	/* Only root may raise the hard limit, and not in every container: everyone else gets as near as it lets him. */
+	hard = limit.rlim_max;
+	limit.rlim_cur = limit.rlim_max = value;
+	if (setrlimit(resource, &limit) == 0)
 		return 0;
-	/* Only root may raise the hard limit, and not everywhere: as near to it as the system lets us. */
-	if (errno == EPERM && value > limit.rlim_max &&
-	    setrlimit(resource, &(struct rlimit){ limit.rlim_max, limit.rlim_max }) == 0)
-		return 0;
+	if (errno == EPERM && value > hard) {
+		limit.rlim_cur = limit.rlim_max = hard;
+		if (setrlimit(resource, &limit) == 0)
+			return 0;
+	}
 	return error_system(error, errno, "cannot set the limit %s to %llu", name, (unsigned long long)value);
 }
 

@@ -41,6 +41,23 @@ command_find(int argc, char **argv, int *words_out)
 	return NULL;
 }
 
+bool
+command_print_family(const char *word)
+{
+	size_t length = strlen(word);
+	bool any = false;
+
+	for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
+		if (strncmp(commands[i].name, word, length) != 0 || commands[i].name[length] != ' ')
+			continue;
+		if (any)
+			putchar('\n');
+		command_print_help(&commands[i]);
+		any = true;
+	}
+	return any;
+}
+
 void
 command_print_help(const struct command *command)
 {

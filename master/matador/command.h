@@ -22,6 +22,8 @@ struct command {
 /* The command that the first words name; *words_out says how many words it took. NULL for none. */
 const struct command *command_find(int argc, char **argv, int *words_out);
 void command_print_help(const struct command *command);
+/* The help of every command whose first word this is ("queue"); false when there is none. */
+bool command_print_family(const char *word);
 void command_print_all(void);
 
 /* Parses the options of a command that knows no other than these; returns like getopt_long(3). Call with optind = 0 first. */

@@ -38,6 +38,8 @@ run_words(const char *folder, int argc, char **argv)
 	int words;
 
 	command = command_find(argc, argv, &words);
+	if (command == NULL && wants_help(argc, argv) && command_print_family(argv[0]))
+		return EX_OK;
 	if (command == NULL) {
 		fprintf(stderr, "matador: there is no command %s; `matador help` lists all\n", argv[0]);
 		return EX_USAGE;

@@ -29,6 +29,7 @@ struct submit_request {
 	const char *full_name;		/* -F; NULL: the calling user's */
 	const char *notify;		/* -N; NULL: not given */
 	const char *ret;		/* -R; NULL: not given */
+	const char *folder;		/* -C: where matador.conf is, as sendmail's option names its configuration */
 };
 
 static int
@@ -69,6 +70,9 @@ parse_options(struct submit_request *request, int argc, char **argv)
 		switch (option) {
 		case 'b':
 			status = parse_mode(request, argv, optarg[0]);
+			break;
+		case 'C':
+			request->folder = optarg;
 			break;
 		case 'f':
 		case 'r':
@@ -350,7 +354,7 @@ copy_session(struct smtp_client *client)
 /* ---- the command ---- */
 
 static int
-submit(const char *folder, const struct submit_request *request, int argc, char **argv)
+submit(const struct submit_request *request, int argc, char **argv)
 {
 	struct submission submission;
 	struct smtp_client client = { .socket = -1 };
@@ -359,7 +363,7 @@ submit(const char *folder, const struct submit_request *request, int argc, char 
 	int status = EX_OK;
 
 	submission_init(&submission);
-	if (place_find(folder, &place, &error) == -1)
+	if (place_find(request->folder, &place, &error) == -1)
 		return command_fail(argv, EX_CONFIG, "%s", error.text);
 	if (request->mode == MODE_MESSAGE)
 		status = read_submission(request, &submission, argc, argv);
@@ -377,14 +381,14 @@ int
 command_submit(const char *folder, int argc, char **argv)
 {
 	static char *list[] = { (char *)"queue list", NULL };
-	struct submit_request request = { .mode = MODE_MESSAGE };
+	struct submit_request request = { .mode = MODE_MESSAGE, .folder = folder };
 	int status = parse_options(&request, argc, argv);
 
 	if (status != EX_OK)
 		return status;
 	switch (request.mode) {
 	case MODE_LIST:
-		return command_queue_list(folder, 1, list);
+		return command_queue_list(request.folder, 1, list);
 	case MODE_ALIASES:
 		fprintf(stderr, "there is no alias file: who gets which mail stands in the documents of directory/\n");
 		return EX_OK;
@@ -394,5 +398,5 @@ command_submit(const char *folder, int argc, char **argv)
 	case MODE_SMTP:
 		break;
 	}
-	return submit(folder, &request, argc, argv);
+	return submit(&request, argc, argv);
 }

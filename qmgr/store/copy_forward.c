@@ -33,8 +33,8 @@ remove_file(const struct journal *journal, const struct segment *segment)
 	unlinkat(journal->directory, name, 0);
 }
 
-static void
-free_oldest(struct store *store)
+void
+segments_free_oldest(struct store *store)
 {
 	struct journal *journal = &store->journal;
 
@@ -142,7 +142,7 @@ check_disk(struct store *store)
 void
 segments_tend(struct store *store)
 {
-	free_oldest(store);
+	segments_free_oldest(store);
 	remove_surplus(store);
 	make_spares(store);
 	check_disk(store);

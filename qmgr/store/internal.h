@@ -291,6 +291,8 @@ void copy_forward_step(struct store *store);
 void copy_forward_done(struct store *store, const struct request *request);
 /* Frees the oldest segments that are not needed, and has new ones made. */
 void segments_tend(struct store *store);
+/* Only the freeing. */
+void segments_free_oldest(struct store *store);
 
 /* helpers.c */
 int helpers_start(struct store *store, struct error *error);

@@ -82,11 +82,9 @@ look_at(struct journal *journal, const char *name, uint32_t number, struct findi
 		segment_list_append(&finding->all, &segment);
 		break;
 	case SEGMENT_HEADER_EMPTY:
-		if (segment.size >= SEGMENT_SIZE_MIN && segment.size % SEGMENT_PAGE == 0) {
-			segment_list_append(&journal->free, &segment);
-			break;
-		}
-		/* fallthrough */
+		segment.suspect = segment.size < SEGMENT_SIZE_MIN || segment.size % SEGMENT_PAGE != 0;
+		segment_list_append(&finding->headless, &segment);
+		break;
 	case SEGMENT_HEADER_BAD:
 		segment.suspect = true;
 		segment_list_append(&finding->headless, &segment);
@@ -96,7 +94,7 @@ look_at(struct journal *journal, const char *name, uint32_t number, struct findi
 	return 0;
 }
 
-/* A segment without a header is known by the records in it. */
+/* A segment without a header is known by the records in it; if there are none and it is sound, it was never used. */
 static void
 identify(struct journal *journal, struct finding *finding)
 {
@@ -109,7 +107,10 @@ identify(struct journal *journal, struct finding *finding)
 		    segment_identify(data, size, journal->mailbox, &segment->serial, &sequence)) {
 			segment->epoch = sequence >> SEQUENCE_EPOCH_SHIFT;
 			segment->mailbox = journal->mailbox;
+			segment->suspect = true;
 			segment_list_append(&finding->all, segment);
+		} else if (!segment->suspect) {
+			segment_list_append(&journal->free, segment);
 		}
 		free(data);
 	}

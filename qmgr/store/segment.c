@@ -147,10 +147,23 @@ good_at(const char *data, uint64_t size, const struct segment_frame *frame, uint
 	    !(frame->closed && head->sequence > frame->claimed);
 }
 
+/* Where the record behind a bad one begins, if the bad one's head still says so and a good one is there; 0 otherwise. */
+static uint64_t
+neighbour(const char *data, uint64_t size, const struct segment_frame *frame, uint64_t offset, uint64_t expected)
+{
+	struct record_head head;
+
+	if (!record_parse_head(data + offset, size - offset, &head) || head.mailbox != frame->mailbox ||
+	    head.serial != frame->serial || head.sequence != expected)
+		return 0;
+	offset = align_up(offset + head.length, 8);
+	return good_at(data, size, frame, offset, &head) && head.sequence == expected + 1 ? offset : 0;
+}
+
 static void
 places_find(const char *data, uint64_t size, const struct segment_frame *frame, struct places *places)
 {
-	uint64_t offset = SEGMENT_DATA, expected = frame->first;
+	uint64_t offset = SEGMENT_DATA, expected = frame->first, next;
 	struct record_head head;
 
 	while (offset < size) {
@@ -160,23 +173,29 @@ places_find(const char *data, uint64_t size, const struct segment_frame *frame, 
 			places_add(places, offset, &head);
 			expected = head.sequence + 1;
 			offset = align_up(offset + head.length, 8);
+		} else if ((next = neighbour(data, size, frame, offset, expected)) != 0) {
+			offset = next;
+			expected++;
 		} else {
 			offset = align_up(offset + 1, SEGMENT_PAGE);
 		}
 	}
 }
 
-/* The id in the entry that follows a bad record's head, if that looks like one. */
+/* The id in the first entry of a bad record, if that looks like one. It begins at offset or on the next page. */
 static uint64_t
-guess_id(const char *octets, uint64_t length)
+guess_id(const char *data, uint64_t size, uint64_t offset)
 {
 	struct record_head head;
 	struct record_reader reader;
 	struct record_entry entry;
 
-	if (!record_parse_head(octets, length, &head))
-		return 0;
-	record_reader_init(&reader, octets, &head);
+	if (!record_parse_head(data + offset, size - offset, &head)) {
+		offset = align_up(offset, SEGMENT_PAGE);
+		if (offset >= size || !record_parse_head(data + offset, size - offset, &head))
+			return 0;
+	}
+	record_reader_init(&reader, data + offset, &head);
 	return record_next_entry(&reader, &entry) ? entry.id : 0;
 }
 
@@ -212,7 +231,7 @@ segment_scan(const void *data, uint64_t size, const struct segment_frame *frame,
 			    length_without_zeroes(octets + offset, size - offset);
 			found_out->damaged++;
 			if (damage != NULL)
-				damage(context, offset, octets + offset, length, guess_id(octets + offset, size - offset));
+				damage(context, offset, octets + offset, length, guess_id(octets, size, offset));
 		}
 		if (!more)
 			break;

@@ -360,6 +360,7 @@ begin_epoch(struct store *store, struct error *error)
 		if (journal->used.list[i].first == 0)
 			lost = LOST_HEADER_EPOCHS;
 	journal->epoch += 1 + lost;
+	segments_free_oldest(store);	/* so that the new header says so */
 	return committer_open(store, store->applied, error);
 }
 

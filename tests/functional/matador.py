@@ -136,6 +136,18 @@ class Instance:
             groups.append(f'group "{group["name"]}" {{\n{keys(settings)}}}\n')
         (etc / "directory" / "groups.conf").write_text("".join(groups))
 
+    def wrap_program(self, name, prelude, folder):
+        """Starts one program through a shell that first runs prelude."""
+        programs = folder / "programs"
+        shutil.copytree(PROGRAMS, programs)
+        for path in [programs, *programs.parents]:
+            if str(path).startswith(tempfile.gettempdir() + "/"):
+                path.chmod(0o755)
+        (programs / name).rename(programs / f"{name}.real")
+        (programs / name).write_text(f'#!/bin/sh\n{prelude}\nexec "{programs}/{name}.real" "$@"\n')
+        (programs / name).chmod(0o755)
+        self.matador["program_directory"] = programs
+
     # ---- the control command ----
 
     def command(self, *arguments, input=None, check=False, timeout=60, user=None, binary=False):
@@ -206,7 +218,7 @@ class Instance:
 
     def workers(self, role):
         """Process ids of one program of this instance."""
-        return [pid for pid in children_of(self.master) if program_of(pid) == role]
+        return [pid for pid in children_of(self.master) if program_of(pid) in (role, f"{role}.real")]
 
     def workers_all(self):
         return children_of(self.master)

@@ -158,17 +158,7 @@ def test_row_150_stopped_workers_do_not_stop_the_others(one_instance, sink):
 
 
 def test_row_151_a_worker_that_dies_at_start_is_throttled_and_others_live(one_instance, tmp_path):
-    import shutil
-    programs = tmp_path / "programs"
-    shutil.copytree(PROGRAMS, programs)
-    tmp_path.chmod(0o755)
-    for parent in list(tmp_path.parents)[:3]:
-        if str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
-    (programs / "policy").unlink()
-    (programs / "policy").write_text("#!/bin/sh\nexit 1\n")
-    (programs / "policy").chmod(0o755)
-    one_instance.matador["program_directory"] = programs
+    one_instance.wrap_program("policy", "exit 1", tmp_path)
     service = one_instance.start()
     time.sleep(5)
     fresh_session_works(service)

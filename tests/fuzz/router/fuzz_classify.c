@@ -1,4 +1,7 @@
-/* fuzz_classify - any octets as a recipient: it is classified and decided, and what is decided has no control in it */
+/*
+ * fuzz_classify - any octets as a recipient: it is classified and decided, and what is decided has no control in
+ * it
+ */
 #include <stdint.h>
 
 #include "router/decide.h"

@@ -69,7 +69,8 @@ static const struct setting_item aliases[] = {
 
 static struct document_global_domain documents[] = {
 	{ .title = "Other", .local_primary_internet_domain = { .text = "other.org", .at = { "domains.conf", 1 } } },
-	{ .title = "Acme mail", .local_primary_internet_domain = { .text = "Acme.com", .at = { "domains.conf", 3 } },
+	{ .title = "Acme mail", .local_primary_internet_domain = { .text = "Acme.com",
+	    .at = { "domains.conf", 3 } },
 		.internet_domain_aliases = { .items = aliases, .count = ARRAY_COUNT(aliases) } },
 	{ .title = "Late", .local_primary_internet_domain = { .text = "acme.fr", .at = { "domains.conf", 9 } } },
 };

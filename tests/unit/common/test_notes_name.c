@@ -16,7 +16,8 @@ both_forms_are_made_from_either(void **state UNUSED)
 	static const struct { const char *name, *abbreviated, *canonical, *common; } rows[] = {
 		{ "Jane Doe/Sales/Acme", "Jane Doe/Sales/Acme", "CN=Jane Doe/OU=Sales/O=Acme", "Jane Doe" },
 		{ "CN=Jane Doe/OU=Sales/O=Acme", "Jane Doe/Sales/Acme", "CN=Jane Doe/OU=Sales/O=Acme", "Jane Doe" },
-		{ "cn=Jane Doe/ou=A/ou=B/o=Acme/c=US", "Jane Doe/A/B/Acme/US", "CN=Jane Doe/OU=A/OU=B/OU=Acme/O=US", "Jane Doe" },
+		{ "cn=Jane Doe/ou=A/ou=B/o=Acme/c=US", "Jane Doe/A/B/Acme/US",
+		    "CN=Jane Doe/OU=A/OU=B/OU=Acme/O=US", "Jane Doe" },
 		{ "  Jane   Doe / Sales/Acme ", "Jane Doe/Sales/Acme", "CN=Jane Doe/OU=Sales/O=Acme", "Jane Doe" },
 		{ "jdoe", "jdoe", "jdoe", "jdoe" },
 		{ "", "", "", "" },

@@ -1,4 +1,7 @@
-/* test_recipient_lookup - the order of questions about a local Internet recipient (docs/reference/domino-semantics.md, 3.3) */
+/*
+ * test_recipient_lookup - the order of questions about a local Internet recipient
+ * (docs/reference/domino-semantics.md, 3.3)
+ */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -10,7 +13,8 @@
 #include "common/base/attributes.h"
 #include "common/mail/recipient_lookup.h"
 
-static struct document_global_domain acme = { .title = "Acme", .local_primary_internet_domain = { .text = "acme.com" },
+static struct document_global_domain acme = { .title = "Acme",
+    .local_primary_internet_domain = { .text = "acme.com" },
 	.domino_domain_separator = { .text = "%" } };
 
 static struct recipient_lookup
@@ -38,7 +42,8 @@ expect_question(const struct recipient_lookup *lookup, enum directory_lookup_kin
 static void
 fullname_then_local_part_asks_twice(void **state UNUSED)
 {
-	struct recipient_lookup lookup = started(ADDRESS_LOOKUP_FULLNAME_THEN_LOCAL_PART, "jane.doe@acme.com", NULL);
+	struct recipient_lookup lookup = started(ADDRESS_LOOKUP_FULLNAME_THEN_LOCAL_PART, "jane.doe@acme.com",
+	    NULL);
 
 	expect_question(&lookup, DIRECTORY_INTERNET_ADDRESS, "jane.doe@acme.com");
 	recipient_lookup_answer(&lookup, DIRECTORY_NONE, 0);
@@ -50,7 +55,8 @@ fullname_then_local_part_asks_twice(void **state UNUSED)
 static void
 an_alias_is_tried_with_its_primary_domain(void **state UNUSED)
 {
-	struct recipient_lookup lookup = started(ADDRESS_LOOKUP_FULLNAME_THEN_LOCAL_PART, "\"jane doe\"@acme.fr", "acme.com");
+	struct recipient_lookup lookup = started(ADDRESS_LOOKUP_FULLNAME_THEN_LOCAL_PART, "\"jane doe\"@acme.fr",
+	    "acme.com");
 
 	expect_question(&lookup, DIRECTORY_INTERNET_ADDRESS, "\"jane doe\"@acme.fr");
 	recipient_lookup_answer(&lookup, DIRECTORY_NONE, 0);
@@ -84,7 +90,8 @@ local_part_only_never_asks_for_the_address(void **state UNUSED)
 static void
 a_hit_ends_the_questions(void **state UNUSED)
 {
-	struct recipient_lookup lookup = started(ADDRESS_LOOKUP_FULLNAME_THEN_LOCAL_PART, "jane.doe@acme.com", NULL);
+	struct recipient_lookup lookup = started(ADDRESS_LOOKUP_FULLNAME_THEN_LOCAL_PART, "jane.doe@acme.com",
+	    NULL);
 
 	recipient_lookup_answer(&lookup, DIRECTORY_FOUND, 1);
 	assert_int_equal(lookup.state, RECIPIENT_LOOKUP_FOUND);
@@ -95,7 +102,8 @@ a_hit_ends_the_questions(void **state UNUSED)
 static void
 a_directory_that_cannot_answer_ends_them_without_a_conclusion(void **state UNUSED)
 {
-	struct recipient_lookup lookup = started(ADDRESS_LOOKUP_FULLNAME_THEN_LOCAL_PART, "jane.doe@acme.com", NULL);
+	struct recipient_lookup lookup = started(ADDRESS_LOOKUP_FULLNAME_THEN_LOCAL_PART, "jane.doe@acme.com",
+	    NULL);
 
 	recipient_lookup_answer(&lookup, DIRECTORY_NONE, 0);
 	recipient_lookup_answer(&lookup, DIRECTORY_UNAVAILABLE, 0);
@@ -124,13 +132,15 @@ a_user_of_our_domino_domain_is_asked_for_by_name(void **state UNUSED)
 static void
 a_user_of_another_domino_domain_is_nobody_here(void **state UNUSED)
 {
-	assert_int_equal(started(ADDRESS_LOOKUP_FULLNAME_ONLY, "jdoe%East@acme.com", NULL).state, RECIPIENT_LOOKUP_NONE);
+	assert_int_equal(started(ADDRESS_LOOKUP_FULLNAME_ONLY, "jdoe%East@acme.com", NULL).state,
+	    RECIPIENT_LOOKUP_NONE);
 }
 
 static void
 an_internet_domain_behind_the_separator_is_no_domino_domain(void **state UNUSED)
 {
-	struct recipient_lookup lookup = started(ADDRESS_LOOKUP_FULLNAME_ONLY, "victim%theirs.example@acme.com", NULL);
+	struct recipient_lookup lookup = started(ADDRESS_LOOKUP_FULLNAME_ONLY, "victim%theirs.example@acme.com",
+	    NULL);
 
 	expect_question(&lookup, DIRECTORY_INTERNET_ADDRESS, "victim%theirs.example@acme.com");
 }

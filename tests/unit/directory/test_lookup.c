@@ -29,17 +29,21 @@ static struct document_person people[] = {
 		.internet_address = { .text = "Jane.Doe@acme.com" }, .mail_server = { .text = "Hub1/Servers/Acme" },
 		.mail_file = { .text = "jdoe" }, .forwarding_address = NONE },
 	{ .title = "John Smith/Sales/Acme", .at = { "people.conf", 10 }, .first_name = NONE, .last_name = NONE,
-		.internet_address = { .text = "john@m\xc3\xbcnchen.example" }, .mail_server = NONE, .mail_file = { .text = "js1" },
+		.internet_address = { .text = "john@m\xc3\xbcnchen.example" }, .mail_server = NONE,
+		    .mail_file = { .text = "js1" },
 		.forwarding_address = NONE },
 	{ .title = "John Smith/Plant/Acme", .at = { "people.conf", 20 }, .first_name = NONE, .last_name = NONE,
 		.internet_address = NONE, .mail_server = NONE, .mail_file = NONE,
 		.forwarding_address = { .text = "john@elsewhere.example" } },
-	{ .title = "J.Odd Name/Acme", .at = { "people.conf", 29 }, .first_name = { .text = "Jay" }, .last_name = NONE,
+	{ .title = "J.Odd Name/Acme", .at = { "people.conf", 29 }, .first_name = { .text = "Jay" },
+	    .last_name = NONE,
 		.short_names = { .items = odd, .count = 1 },
-		.internet_address = NONE, .mail_server = NONE, .mail_file = { .text = "odd" }, .forwarding_address = NONE },
+		.internet_address = NONE, .mail_server = NONE, .mail_file = { .text = "odd" },
+		    .forwarding_address = NONE },
 };
 static struct document_group groups[] = {
-	{ .title = "Sales", .at = { "groups.conf", 1 }, .members = { .items = members, .count = ARRAY_COUNT(members) },
+	{ .title = "Sales", .at = { "groups.conf", 1 }, .members = { .items = members,
+	    .count = ARRAY_COUNT(members) },
 		.type = { .number = GROUP_TYPE_MAIL_ONLY }, .internet_address = { .text = "sales@acme.com" } },
 	{ .title = "Deny", .at = { "groups.conf", 9 }, .type = { .number = GROUP_TYPE_DENY_LIST_ONLY },
 		.internet_address = { .text = "deny@acme.com" } },
@@ -78,7 +82,8 @@ compiled(const struct settings *settings, size_t slice)
 static void
 append_name(void *context, const struct document *document)
 {
-	buffer_printf(context, "%s%s:%u", buffer_text(context)[0] == '\0' ? "" : ", ", document->name, document->line);
+	buffer_printf(context, "%s%s:%u", buffer_text(context)[0] == '\0' ? "" : ", ", document->name,
+	    document->line);
 }
 
 static void
@@ -255,7 +260,10 @@ an_unfinished_compilation_can_be_given_up(void **state UNUSED)
 	assert_int_equal(small.references, 1);
 }
 
-/* Many people: enough for several levels of pages, few enough for every run of the tests. PEOPLE in the environment asks for more. */
+/*
+ * Many people: enough for several levels of pages, few enough for every run of the tests. PEOPLE in the
+ * environment asks for more.
+ */
 static void
 many_people_compile_and_answer_fast(void **state UNUSED)
 {
@@ -284,20 +292,21 @@ many_people_compile_and_answer_fast(void **state UNUSED)
 		struct buffer found = BUFFER_INITIALIZER(0);
 		size_t matches;
 
-		assert_int_equal(lookup_entries(catalogue, DIRECTORY_INTERNET_ADDRESS, addresses[i], append_name, &found, &matches,
-		    NULL), 0);
+		assert_int_equal(lookup_entries(catalogue, DIRECTORY_INTERNET_ADDRESS, addresses[i], append_name,
+		    &found, &matches, NULL), 0);
 		assert_int_equal(matches, 1);
 		buffer_free(&found);
 	}
 	end = clock_monotonic_ms();
-	print_message("%zu people: compiled in %lld ms, %zu questions in %lld ms\n", count, (long long)(compiled_at - begin), count,
-	    (long long)(end - compiled_at));
+	print_message("%zu people: compiled in %lld ms, %zu questions in %lld ms\n", count,
+	    (long long)(compiled_at - begin), count, (long long)(end - compiled_at));
 	assert_true(compiled_at - begin < 20000);
 	if (count > 997 * (LOOKUP_MATCHES_MAX + 1)) {
 		struct buffer found = BUFFER_INITIALIZER(0);
 		size_t matches;
 
-		assert_int_equal(lookup_entries(catalogue, DIRECTORY_LOCAL_PART, "given5", append_name, &found, &matches, NULL), 0);
+		assert_int_equal(lookup_entries(catalogue, DIRECTORY_LOCAL_PART, "given5", append_name, &found,
+		    &matches, NULL), 0);
 		assert_int_equal(matches, LOOKUP_MATCHES_MAX);
 		buffer_free(&found);
 	}

@@ -1,4 +1,7 @@
-/* test_server - askers over real channels: before the first catalogue, across a reload, when the database cannot be made */
+/*
+ * test_server - askers over real channels: before the first catalogue, across a reload, when the database cannot
+ * be made
+ */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>
@@ -19,21 +22,28 @@
 #define MEMBERS 30000
 
 static struct document_person people[] = {
-	{ .title = "Jane Doe/Sales/Acme", .at = { "people.conf", 1 }, .first_name = { .text = "" }, .last_name = { .text = "" },
-		.internet_address = { .text = "jane@acme.com" }, .mail_server = { .text = "" }, .mail_file = { .text = "jdoe" },
+	{ .title = "Jane Doe/Sales/Acme", .at = { "people.conf", 1 }, .first_name = { .text = "" },
+	    .last_name = { .text = "" },
+		.internet_address = { .text = "jane@acme.com" }, .mail_server = { .text = "" },
+		    .mail_file = { .text = "jdoe" },
 		.forwarding_address = { .text = "" } },
-	{ .title = "Late Comer/Acme", .at = { "people.conf", 9 }, .first_name = { .text = "" }, .last_name = { .text = "" },
-		.internet_address = { .text = "late@acme.com" }, .mail_server = { .text = "" }, .mail_file = { .text = "late" },
+	{ .title = "Late Comer/Acme", .at = { "people.conf", 9 }, .first_name = { .text = "" },
+	    .last_name = { .text = "" },
+		.internet_address = { .text = "late@acme.com" }, .mail_server = { .text = "" },
+		    .mail_file = { .text = "late" },
 		.forwarding_address = { .text = "" } },
 };
 static struct setting_item members[MEMBERS];
 static struct document_group groups[] = {
-	{ .title = "Everyone", .members = { .items = members, .count = MEMBERS }, .type = { .number = GROUP_TYPE_MAIL_ONLY },
+	{ .title = "Everyone", .members = { .items = members, .count = MEMBERS },
+	    .type = { .number = GROUP_TYPE_MAIL_ONLY },
 		.internet_address = { .text = "" } },
 };
-static struct settings before = { .references = 1, .person_documents = people, .person_count = 1, .group_documents = groups,
+static struct settings before = { .references = 1, .person_documents = people, .person_count = 1,
+    .group_documents = groups,
 	.group_count = 1 };
-static struct settings after = { .references = 1, .person_documents = people, .person_count = 2, .group_documents = groups,
+static struct settings after = { .references = 1, .person_documents = people, .person_count = 2,
+    .group_documents = groups,
 	.group_count = 1 };
 
 struct asked {
@@ -95,7 +105,8 @@ introduce(struct asked *asked, struct directory_server *server, unsigned instanc
 	int pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
-	asked->channel = channel_open(asked->base, pair[0], &directory_protocol, IPC_ASKS, &handlers, &events, asked);
+	asked->channel = channel_open(asked->base, pair[0], &directory_protocol, IPC_ASKS, &handlers, &events,
+	    asked);
 	directory_server_introduce(server, ROLE_SMTPD, instance, IPC_SERVES, pair[1]);
 }
 

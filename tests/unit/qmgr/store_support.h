@@ -431,7 +431,7 @@ box_body_is_right(struct box *box, uint64_t id, size_t length)
 UNUSED static void
 support_each_segment(const char *folder, void (*each)(void *context, const char *path), void *context)
 {
-	char path[512], name[600];
+	char path[256], name[600];
 	struct dirent *entry;
 	DIR *files;
 

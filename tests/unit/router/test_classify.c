@@ -29,12 +29,15 @@ static const struct {
 	{ "the primary Internet domain", "jane@acme.com", CLASS_LOCAL_INTERNET, "jane@acme.com" },
 	{ "an alias", "jane@ACME.fr", CLASS_LOCAL_INTERNET, "jane@acme.fr" },
 	{ "a domain below an alias with *", "jane@a.b.acme.net", CLASS_LOCAL_INTERNET, "jane@a.b.acme.net" },
-	{ "a name at a local Internet domain", "Jane Doe/Sales@acme.com", CLASS_LOCAL_INTERNET, "\"Jane Doe/Sales\"@acme.com" },
+	{ "a name at a local Internet domain", "Jane Doe/Sales@acme.com", CLASS_LOCAL_INTERNET,
+	    "\"Jane Doe/Sales\"@acme.com" },
 	{ "a sub-domain is not implied", "jane@sales.acme.com", CLASS_EXTERNAL, "jane@sales.acme.com" },
-	{ "our own host name is not local with documents", "jane@hub.acme.com", CLASS_EXTERNAL, "jane@hub.acme.com" },
+	{ "our own host name is not local with documents", "jane@hub.acme.com", CLASS_EXTERNAL,
+	    "jane@hub.acme.com" },
 	{ "any other Internet domain", "bob@partner.example", CLASS_EXTERNAL, "bob@partner.example" },
 	{ "an address literal", "bob@[192.0.2.1]", CLASS_EXTERNAL, "bob@[192.0.2.1]" },
-	{ "a quoted @ does not count", "\"bob@acme.com\"@partner.example", CLASS_EXTERNAL, "\"bob@acme.com\"@partner.example" },
+	{ "a quoted @ does not count", "\"bob@acme.com\"@partner.example", CLASS_EXTERNAL,
+	    "\"bob@acme.com\"@partner.example" },
 	{ "user%OurDomain in a local Internet domain", "jdoe%Acme@acme.com", CLASS_NAME, "jdoe" },
 	{ "user%OtherDomain in a local Internet domain", "robin%East@acme.com", CLASS_ADJACENT, "East" },
 	{ "user%internet.domain stays a local part", "x%theirs.example@acme.com", CLASS_LOCAL_INTERNET,
@@ -74,7 +77,8 @@ addresses_are_what_the_table_says(void **state)
 
 		classify(rules, rows[i].recipient, &silent, &class);
 		if (class.class != rows[i].class || strcmp(what_of(&class), rows[i].what) != 0)
-			fail_msg("%s: %s is %d %s", rows[i].name, rows[i].recipient, (int)class.class, what_of(&class));
+			fail_msg("%s: %s is %d %s", rows[i].name, rows[i].recipient, (int)class.class,
+			    what_of(&class));
 	}
 	rules_release(&rules);
 }

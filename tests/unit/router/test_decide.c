@@ -47,7 +47,8 @@ expect_failure(struct asked *asked, enum failure_class failure, const char *stat
 }
 
 static const struct entry jane = { .kind = DIRECTORY_PERSON, .name = "Jane Doe/Sales/Acme", .mail_file = "jdoe",
-	.mail_server = "hub1/servers/acme", .internet_address = "jane.doe@acme.com", .file = "people.conf", .line = 7 };
+	.mail_server = "hub1/servers/acme", .internet_address = "jane.doe@acme.com", .file = "people.conf",
+	    .line = 7 };
 
 static void
 a1_a_mail_file_on_this_server_is_delivered_locally(void **state)
@@ -127,7 +128,8 @@ a4_an_unknown_name_never_goes_to_the_smart_host(void **state)
 	settings.configuration.local_smart_host.text = "smart.acme.com";
 	asked = about(&settings, "Nobody/Acme");
 	decide_unknown(&asked.question, "Nobody/Acme", false, &asked.decision);
-	expect_failure(&asked, FAILURE_USERNAME, "5.1.1", "User Nobody/Acme (Nobody/Acme) not listed in Domino Directory");
+	expect_failure(&asked, FAILURE_USERNAME, "5.1.1",
+	    "User Nobody/Acme (Nobody/Acme) not listed in Domino Directory");
 }
 
 static void
@@ -169,7 +171,8 @@ a8_without_a_smart_host_it_fails(void **state)
 	struct asked asked = about(&world->settings, "nobody@acme.com");
 
 	decide_unknown(&asked.question, "nobody", true, &asked.decision);
-	expect_failure(&asked, FAILURE_USERNAME, "5.1.1", "User nobody (nobody@acme.com) not listed in Domino Directory");
+	expect_failure(&asked, FAILURE_USERNAME, "5.1.1",
+	    "User nobody (nobody@acme.com) not listed in Domino Directory");
 }
 
 static void
@@ -206,7 +209,8 @@ too_many_forwards_are_a_loop(void **state)
 	asked.question.forwards = 26;
 	assert_true(decide_hops(&asked.question, &asked.decision));
 	assert_string_equal(asked.decision.rule, "default of maximum_hop_count");
-	expect_failure(&asked, FAILURE_TRANSFER, "5.4.6", "Maximum hop count exceeded. Message probably in a routing loop.");
+	expect_failure(&asked, FAILURE_TRANSFER, "5.4.6",
+	    "Maximum hop count exceeded. Message probably in a routing loop.");
 }
 
 static void
@@ -285,7 +289,8 @@ b_every_row_of_the_table_for_another_server(void **state)
 		if (table_b[row] == 'S')
 			expect_delivery(&asked, TRANSPORT_SMTP, "hub2.acme.com", "jane.doe@acme.com");
 		else
-			expect_failure(&asked, FAILURE_TRANSFER, "5.4.4", "No route found to server Hub2/Servers/Acme");
+			expect_failure(&asked, FAILURE_TRANSFER, "5.4.4",
+			    "No route found to server Hub2/Servers/Acme");
 	}
 }
 
@@ -311,17 +316,21 @@ b_a_server_without_a_host_name_or_document_has_no_listener(void **state)
 enum connection_kind { NO_MATCH, NOTHING, SELF_RELAY, SELF, OTHER, DOMAIN, KIND_COUNT };
 
 static void
-connect_the_internet(struct settings *settings, enum connection_kind kind, struct document_foreign_smtp_domain *foreign,
-    struct document_smtp_connection *smtp, struct document_connection *notes)
+connect_the_internet(struct settings *settings, enum connection_kind kind,
+    struct document_foreign_smtp_domain *foreign, struct document_smtp_connection *smtp,
+    struct document_connection *notes)
 {
 	static const struct position at = { "connections.conf", 1 };
 
-	*foreign = (struct document_foreign_smtp_domain){ .title = "*.*", .at = at, .next_domain = { .text = "TheInternet" },
+	*foreign = (struct document_foreign_smtp_domain){ .title = "*.*", .at = at,
+	    .next_domain = { .text = "TheInternet" },
 		.next_host = { .text = "" } };
-	*smtp = (struct document_smtp_connection){ .title = "Out", .at = at, .destination_domain = { .text = "theinternet" },
+	*smtp = (struct document_smtp_connection){ .title = "Out", .at = at,
+	    .destination_domain = { .text = "theinternet" },
 		.source_server = { .text = kind == OTHER ? "Hub2/Servers/Acme" : "CN=Hub1/OU=Servers/O=Acme" },
 		.relay_host = { .text = kind == SELF_RELAY ? "own.relay.example" : "" } };
-	*notes = (struct document_connection){ .title = "Gate", .at = at, .destination = { .text = "Gate/TheInternet" },
+	*notes = (struct document_connection){ .title = "Gate", .at = at,
+	    .destination = { .text = "Gate/TheInternet" },
 		.destination_domain = { .text = "TheInternet" }, .source = { .text = "Hub1/Servers/Acme" } };
 	settings->foreign_smtp_domain_documents = foreign;
 	settings->foreign_smtp_domain_count = kind != NO_MATCH;
@@ -331,8 +340,10 @@ connect_the_internet(struct settings *settings, enum connection_kind kind, struc
 	settings->connection_count = kind == DOMAIN;
 }
 
-/* 4.C: the outcome by row. R: relay host, M: the domain's hosts, D: domain failure, C: the connection's relay host, S: the other
- * server by SMTP, N: by Notes, which fails as a transfer. */
+/*
+ * 4.C: the outcome by row. R: relay host, M: the domain's hosts, D: domain failure, C: the connection's relay host, S:
+ * the other server by SMTP, N: by Notes, which fails as a transfer.
+ */
 static const char table_c[] = "RMDD" "DDDD" "CCDD" "RMDD" "SSSS" "NNNN";
 
 static void
@@ -373,7 +384,8 @@ c_every_row_of_the_table_for_an_external_domain(void **state)
 			expect_failure(&asked, FAILURE_TRANSFER, "5.4.4", "No route found to domain TheInternet");
 			break;
 		default:
-			expect_failure(&asked, FAILURE_DOMAIN, "5.4.4", "No route found to domain partner.example from server "
+			expect_failure(&asked, FAILURE_DOMAIN, "5.4.4",
+			    "No route found to domain partner.example from server "
 			    "Hub1/Servers/Acme. Check Server, Connection and Domain documents in Domino Directory");
 		}
 	}
@@ -400,8 +412,10 @@ c_the_most_exact_pattern_wins(void **state)
 		{ "x@other.example", "host5" }, { "x@PARTNER.com", "host1" },
 	};
 	static struct document_foreign_smtp_domain documents[] = {
-		{ .title = "*.*", .next_host = { .text = "host5" } }, { .title = "*partner.org", .next_host = { .text = "host4" } },
-		{ .title = "*.com", .next_host = { .text = "host3" } }, { .title = "*.partner.com", .next_host = { .text = "host2" } },
+		{ .title = "*.*", .next_host = { .text = "host5" } },
+		    { .title = "*partner.org", .next_host = { .text = "host4" } },
+		{ .title = "*.com", .next_host = { .text = "host3" } },
+		    { .title = "*.partner.com", .next_host = { .text = "host2" } },
 		{ .title = "Partner.com", .next_host = { .text = "host1" } },
 	};
 	struct settings settings = ((struct world *)*state)->settings;
@@ -424,7 +438,8 @@ c_the_most_exact_pattern_wins(void **state)
 static void
 a_pattern_of_many_stars_takes_little_time(void **state)
 {
-	static struct document_foreign_smtp_domain document = { .title = "*a*a*a*a*a*a*a*a*a*a*a*a*b", .at = { "", 0 },
+	static struct document_foreign_smtp_domain document = { .title = "*a*a*a*a*a*a*a*a*a*a*a*a*b",
+	    .at = { "", 0 },
 		.next_domain = { .text = "" }, .next_host = { .text = "x" } };
 	struct settings settings = ((struct world *)*state)->settings;
 	struct asked asked;
@@ -439,7 +454,8 @@ a_pattern_of_many_stars_takes_little_time(void **state)
 static void
 literals_go_to_the_address_but_never_to_ourselves(void **state)
 {
-	static const char *const own[] = { "x@[127.0.0.1]", "x@[127.9.9.9]", "x@[0.0.0.0]", "x@[IPv6:::1]", "x@[IPv6:::]",
+	static const char *const own[] = { "x@[127.0.0.1]", "x@[127.9.9.9]", "x@[0.0.0.0]", "x@[IPv6:::1]",
+	    "x@[IPv6:::]",
 		"x@[IPv6:::ffff:127.0.0.1]", "x@[192.0.2.25]", "x@[IPv6:2001:db8::25]" };
 	struct settings settings = ((struct world *)*state)->settings;
 	struct asked asked = decided_external(&settings, "x@[192.0.2.26]");

@@ -47,7 +47,8 @@ static bool
 write_of(const struct settings *settings, enum report_kind kind, struct envelope *envelope, const char *head,
     struct envelope *report_out, struct buffer *content)
 {
-	bool wanted = report_write(settings, kind, envelope, head, strlen(head), 1790000500000, report_out, content);
+	bool wanted = report_write(settings, kind, envelope, head, strlen(head), 1790000500000, report_out,
+	    content);
 
 	envelope_free(envelope);
 	return wanted;
@@ -74,7 +75,10 @@ expect(const struct buffer *content, const char *text)
 		fail_msg("\"%s\" is not in:\n%s", text, buffer_text(content));
 }
 
-/* What every report must be: lines with CRLF of at most 998 octets, no controls, no octet above 127 unless allowed. */
+/*
+ * What every report must be: lines with CRLF of at most 998 octets, no controls, no octet above 127 unless
+ * allowed.
+ */
 static void
 expect_lawful(const struct buffer *content, bool utf8)
 {
@@ -156,7 +160,8 @@ static void
 notify_is_honoured(void **state)
 {
 	static const struct { uint8_t notify; bool failure, delay, success; } rows[] = {
-		{ 0, true, true, false }, { NOTIFY_NEVER, false, false, false }, { NOTIFY_FAILURE, true, false, false },
+		{ 0, true, true, false }, { NOTIFY_NEVER, false, false, false },
+		    { NOTIFY_FAILURE, true, false, false },
 		{ NOTIFY_DELAY, false, true, false }, { NOTIFY_SUCCESS, false, false, true },
 		{ NOTIFY_FAILURE | NOTIFY_DELAY | NOTIFY_SUCCESS, true, true, true },
 		{ NOTIFY_NEVER | NOTIFY_FAILURE, false, false, false },
@@ -167,8 +172,9 @@ notify_is_honoured(void **state)
 			struct envelope envelope = original();
 
 			add_failed(&envelope, "bob@partner.example")->notify = rows[i].notify;
-			assert_int_equal(is_wanted(*state, (enum report_kind)kind, &envelope), kind == REPORT_FAILURE ?
-			    rows[i].failure : kind == REPORT_DELAY ? rows[i].delay : rows[i].success);
+			assert_int_equal(is_wanted(*state, (enum report_kind)kind, &envelope),
+			    kind == REPORT_FAILURE ? rows[i].failure : kind == REPORT_DELAY ? rows[i].delay :
+			    rows[i].success);
 		}
 	}
 }
@@ -372,8 +378,10 @@ static void
 only_a_lawful_status_is_passed_on(void **state)
 {
 	static const struct { const char *status, *told; } rows[] = {
-		{ "5.1.1", "5.1.1" }, { "4.4.7", "4.4.7" }, { "2.0.0", "5.0.0" }, { "5.1", "5.0.0" }, { "5.1.1234", "5.0.0" },
-		{ "x", "5.0.0" }, { "5. 1.1", "5.0.0" }, { "5.1.1\r", "5.0.0" }, { "5.999.999", "5.999.999" }, { "3.1.1", "5.0.0" },
+		{ "5.1.1", "5.1.1" }, { "4.4.7", "4.4.7" }, { "2.0.0", "5.0.0" }, { "5.1", "5.0.0" },
+		    { "5.1.1234", "5.0.0" },
+		{ "x", "5.0.0" }, { "5. 1.1", "5.0.0" }, { "5.1.1\r", "5.0.0" }, { "5.999.999", "5.999.999" },
+		    { "3.1.1", "5.0.0" },
 		{ "5.-1.1", "5.0.0" },
 	};
 	struct world *world = *state;
@@ -436,8 +444,8 @@ internationalised_mail_gets_an_internationalised_report(void **state)
 
 	envelope.smtputf8 = true;
 	add_failed(&envelope, "j\xc3\xbcrgen@partner.example");
-	assert_true(write_of(&world->settings, REPORT_FAILURE, &envelope, "Subject: \xc3\xbc \xff\r\nX: \xc3\xbc\r\n", &report,
-	    &content));
+	assert_true(write_of(&world->settings, REPORT_FAILURE, &envelope,
+	    "Subject: \xc3\xbc \xff\r\nX: \xc3\xbc\r\n", &report, &content));
 	expect_lawful(&content, true);
 	expect(&content, "Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n");
 	expect(&content, "Final-Recipient: utf-8; j\xc3\xbcrgen@partner.example\r\n");

@@ -35,7 +35,8 @@ take_begin(void *context, struct channel *channel, const struct report_begin *me
 {
 	struct fixture *fixture = context;
 
-	fixture->broken = fixture->broken || !reportings_begin(fixture->reportings, channel, fixture->rules, message);
+	fixture->broken = fixture->broken || !reportings_begin(fixture->reportings, channel, fixture->rules,
+	    message);
 }
 
 static void
@@ -82,7 +83,8 @@ begin(void **state)
 	fixture->reportings = reportings_new();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	fixture->qmgr = channel_open(fixture->base, pair[0], &route_protocol, IPC_ASKS, &qmgr, &none, fixture);
-	fixture->router = channel_open(fixture->base, pair[1], &route_protocol, IPC_SERVES, &router, &events, fixture);
+	fixture->router = channel_open(fixture->base, pair[1], &route_protocol, IPC_SERVES, &router, &events,
+	    fixture);
 	*state = fixture;
 	return 0;
 }
@@ -130,12 +132,14 @@ send_request(struct fixture *fixture, uint64_t job, size_t size)
 {
 	size_t length = fixture->request.length, at = size < length ? size : length;
 	const struct report_begin first = { .job = job, .kind = REPORT_FAILURE,
-		.envelope_length = (uint32_t)fixture->envelope_length, .content_length = length - fixture->envelope_length,
+		.envelope_length = (uint32_t)fixture->envelope_length,
+		    .content_length = length - fixture->envelope_length,
 		.data = { fixture->request.data, at } };
 
 	assert_true(send_report_begin(fixture->qmgr, &first));
 	for (; at < length; at += size) {
-		const struct report_more more = { job, { fixture->request.data + at, length - at < size ? length - at : size } };
+		const struct report_more more = { job, { fixture->request.data + at, length - at < size ?
+		    length - at : size } };
 
 		assert_true(send_report_more(fixture->qmgr, &more));
 	}
@@ -166,11 +170,14 @@ a_request_may_be_cut_anywhere(void **state)
 		assert_false(fixture->broken);
 		assert_int_equal(fixture->answer.job, 40 + i);
 		assert_int_equal(fixture->answer.wanted, 1);
-		assert_int_equal(fixture->answer.envelope_length + fixture->answer.content_length, fixture->report.length);
-		assert_int_equal(envelope_decode(fixture->report.data, fixture->answer.envelope_length, &report, NULL), 0);
+		assert_int_equal(fixture->answer.envelope_length + fixture->answer.content_length,
+		    fixture->report.length);
+		assert_int_equal(envelope_decode(fixture->report.data, fixture->answer.envelope_length, &report,
+		    NULL), 0);
 		assert_true(report.is_report);
 		assert_string_equal(report.recipients[0].address, "jane@acme.com");
-		assert_non_null(strstr(fixture->report.data + fixture->answer.envelope_length, "  Subject: Hello\r\n"));
+		assert_non_null(strstr(fixture->report.data + fixture->answer.envelope_length,
+		    "  Subject: Hello\r\n"));
 		envelope_free(&report);
 	}
 	assert_int_equal(reportings_count(fixture->reportings), 0);

@@ -22,11 +22,15 @@ static const struct {
 	unsigned entries;
 	struct directory_entry entry;
 } known[] = {
-	{ DIRECTORY_INTERNET_ADDRESS, "jane@acme.com", 1, { .kind = DIRECTORY_PERSON, .name = "Jane Doe/Acme", .mail_file = "jdoe" } },
-	{ DIRECTORY_LOCAL_PART, "jdoe", 1, { .kind = DIRECTORY_PERSON, .name = "Jane Doe/Acme", .mail_file = "jdoe" } },
-	{ DIRECTORY_NAME, "Jane Doe", 1, { .kind = DIRECTORY_PERSON, .name = "Jane Doe/Acme", .mail_file = "jdoe" } },
+	{ DIRECTORY_INTERNET_ADDRESS, "jane@acme.com", 1,
+	    { .kind = DIRECTORY_PERSON, .name = "Jane Doe/Acme", .mail_file = "jdoe" } },
+	{ DIRECTORY_LOCAL_PART, "jdoe", 1, { .kind = DIRECTORY_PERSON, .name = "Jane Doe/Acme",
+	    .mail_file = "jdoe" } },
+	{ DIRECTORY_NAME, "Jane Doe", 1, { .kind = DIRECTORY_PERSON, .name = "Jane Doe/Acme",
+	    .mail_file = "jdoe" } },
 	{ DIRECTORY_NAME, "John", 2, { .kind = DIRECTORY_PERSON, .name = "John/Acme", .mail_file = "john" } },
-	{ DIRECTORY_NAME, "Away", 1, { .kind = DIRECTORY_PERSON, .name = "Away/Acme", .forwarding_address = "away@else.example" } },
+	{ DIRECTORY_NAME, "Away", 1, { .kind = DIRECTORY_PERSON, .name = "Away/Acme",
+	    .forwarding_address = "away@else.example" } },
 	{ DIRECTORY_NAME, "Sales", 1, { .kind = DIRECTORY_GROUP, .name = "Sales" } },
 	{ DIRECTORY_NAME, "Everyone", 1, { .kind = DIRECTORY_GROUP, .name = "Everyone" } },
 	{ DIRECTORY_INTERNET_ADDRESS, "sales@acme.com", 1, { .kind = DIRECTORY_GROUP, .name = "Sales" } },
@@ -100,7 +104,8 @@ start_directory(struct fixture *fixture)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	channel_free(&fixture->server);
-	fixture->server = channel_open(fixture->base, pair[0], &directory_protocol, IPC_SERVES, &handlers, &events, fixture);
+	fixture->server = channel_open(fixture->base, pair[0], &directory_protocol, IPC_SERVES, &handlers, &events,
+	    fixture);
 	directory_client_introduce(fixture->directory, IPC_ASKS, pair[1]);
 }
 
@@ -157,7 +162,8 @@ open_qmgr(struct fixture *fixture)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	fixture->qmgr = channel_open(fixture->base, pair[0], &route_protocol, IPC_ASKS, &qmgr, &none, fixture);
-	fixture->router = channel_open(fixture->base, pair[1], &route_protocol, IPC_SERVES, &router, &events, fixture);
+	fixture->router = channel_open(fixture->base, pair[1], &route_protocol, IPC_SERVES, &router, &events,
+	    fixture);
 }
 
 static int
@@ -196,7 +202,8 @@ end(void **state)
 static void
 request(struct fixture *fixture, uint64_t job, const char *recipient, uint8_t flags)
 {
-	const struct route_request message = { .job = job, .flags = flags, .sender = "x@y.example", .recipient = recipient };
+	const struct route_request message = { .job = job, .flags = flags, .sender = "x@y.example",
+	    .recipient = recipient };
 
 	assert_true(send_route_request(fixture->qmgr, &message));
 }
@@ -248,7 +255,8 @@ recipients_are_answered_as_the_table_says(void **state)
 		request(fixture, 1, rows[i].recipient, 0);
 		wait_for_answers(fixture, (unsigned)i + 1);
 		if (strcmp(fixture->answer, rows[i].answer) != 0 || strcmp(fixture->member, rows[i].member) != 0)
-			fail_msg("%s: \"%s\" and member \"%s\"", rows[i].recipient, fixture->answer, fixture->member);
+			fail_msg("%s: \"%s\" and member \"%s\"", rows[i].recipient, fixture->answer,
+			    fixture->member);
 	}
 	assert_int_equal(fixture->steps, 0);
 	assert_int_equal(routings_count(fixture->routings), 0);
@@ -302,8 +310,10 @@ requests_wait_for_a_directory_and_are_asked_again_of_the_next(void **state)
 static void
 answer_half(struct fixture *fixture)
 {
-	send_directory_entry(fixture->server, &(struct directory_entry){ .id = 1, .kind = DIRECTORY_PERSON, .name = "Wrong/Acme",
-		.mail_server = "", .mail_file = "wrong", .forwarding_address = "", .internet_address = "", .file = "" });
+	send_directory_entry(fixture->server, &(struct directory_entry){ .id = 1, .kind = DIRECTORY_PERSON,
+	    .name = "Wrong/Acme",
+		.mail_server = "", .mail_file = "wrong", .forwarding_address = "", .internet_address = "",
+		    .file = "" });
 	turn(fixture, 5);
 	channel_free(&fixture->server);
 	turn(fixture, 5);
@@ -387,7 +397,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(recipients_are_answered_as_the_table_says, begin, end),
 		cmocka_unit_test_setup_teardown(a_dry_run_tells_its_steps, begin, end),
 		cmocka_unit_test_setup_teardown(a_large_group_arrives_whole, begin, end),
-		cmocka_unit_test_setup_teardown(requests_wait_for_a_directory_and_are_asked_again_of_the_next, begin, end),
+		cmocka_unit_test_setup_teardown(requests_wait_for_a_directory_and_are_asked_again_of_the_next,
+		    begin, end),
 		cmocka_unit_test_setup_teardown(what_a_dead_directory_said_does_not_count, begin, end),
 		cmocka_unit_test_setup_teardown(requests_of_a_dead_qmgr_are_forgotten, begin, end),
 		cmocka_unit_test_setup_teardown(many_requests_at_a_time_are_all_answered, begin, end),

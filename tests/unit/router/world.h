@@ -1,4 +1,6 @@
-/* world - the documents of one organization as a test's settings; read from text, so that files and lines are real */
+/*
+ * world - the documents of one organization as a test's settings; read from text, so that files and lines are real
+ */
 #ifndef TESTS_UNIT_ROUTER_WORLD_H
 #define TESTS_UNIT_ROUTER_WORLD_H
 

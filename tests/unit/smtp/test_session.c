@@ -243,8 +243,10 @@ sends_a_lone_dot_when_nobody_was_accepted(void **state)
 		    "S 250 ok\nS 550 no\nS 550 no\nS 354 go\nC .\nS 250 took it\nC QUIT\nS 221 bye\n", "0!5.0.0;1!5.0.0;",
 		    SESSION_CLOSED, NULL },
 		{ false, 1, GREETED "B\n" MAIL "C RCPT TO:<r0@example.net>\nC DATA\n"
-		    "S 450 no\nS 503 no\nS 354 go\nC .\nS 554 no valid recipients\nC QUIT\nX\n", "0-4.0.0;", SESSION_CLOSED,
+		    "S 250 ok\nS 450 no\nS 354 go\nC .\nS 554 no valid recipients\nC QUIT\nX\n", "0-4.0.0;", SESSION_CLOSED,
 		    NULL },
+		{ false, 1, GREETED "B\n" MAIL "C RCPT TO:<r0@example.net>\nC DATA\n"
+		    "S 450 no\nS 250 ok\nS 354 go\n", "0-4.0.0;", SESSION_CLOSED, "MAIL was refused" },
 	};
 
 	(void)state;
