@@ -58,7 +58,7 @@ GENERATED_OBJECTS := $(GENERATED_SOURCES:.c=.o)
 
 all: programs
 programs: $(BUILD)/sbin/matador $(PROGRAMS:%=$(BUILD)/libexec/matador/%)
-.PHONY: all programs check unit-tests check-unit check-manuals check-functional run clean distclean install dist \
+.PHONY: all programs check unit-tests check-settings check-unit check-manuals check-functional run clean distclean install dist \
 	fuzz fuzz-programs bench torture mutate
 
 # ---- bootstrap --------------------------------------------------------------------------------
@@ -123,13 +123,15 @@ $(UNIT_TESTS): %: %.o $$(call archive_of,$$(call program_of,$$@)) $$(ARCHIVES_$$
 	@mkdir -p $(@D)
 	$(call QUIET,LINK,$@)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS_$(call program_of,$@)) $(LIBS_common) $(CMOCKA_LIBS)
 
-check: check-unit check-manuals check-functional
+check: check-settings check-unit check-manuals check-functional
 unit-tests: $(UNIT_TESTS)
 check-unit: $(UNIT_TESTS)
 	@tools/run-unit-tests $(UNIT_TESTS)
 check-functional: programs
 	@tools/run-functional-tests $(BUILD)
 
+check-settings:
+	@tools/check-settings
 check-manuals: $(GENERATED_MANUALS)
 	@mandoc -Tlint -Wwarning $(MANUALS) && echo "manuals: $(words $(MANUALS)) passed, 0 failed"
 

@@ -2,16 +2,19 @@
  * maildir - one message into one mail file (Maildir)
  *
  * Owns:   the descriptors of a message between maildir_write() and maildir_end().
- * Fails:  with an error that is temporary unless the mail file's name can never be right; what was begun is removed.
+ * Fails:  with an error that is temporary unless the mail file's name can never be right; what was begun is
+ *         removed.
  *
- * A mail file is a folder beneath the folder of all mail files, made with tmp, new and cur when it is missing. Its name may
- * have several components; none may be ".", "..", or one of the three of a Maildir. No symbolic link is followed.
+ * A mail file is a folder beneath the folder of all mail files, made with tmp, new and cur when it is
+ * missing. Its name may have several components; none may be ".", "..", or one of the three of a Maildir. No
+ * symbolic link is followed.
  *
- * The four steps stand apart so that a batch of messages can share the waits for the disk: all are written, then all flushed,
- * then all given their names, then the folders flushed. A message is delivered when maildir_settle() succeeded.
+ * The four steps stand apart so that a batch of messages can share the waits for the disk: all are written,
+ * then all flushed, then all given their names, then the folders flushed. A message is delivered when
+ * maildir_settle() succeeded.
  *
- * The file is named after message and recipient: a repeat of the same delivery finds its own file and writes no second one.
- * Lines end with LF in mail files: the CRLF of the wire is converted, nothing else is touched.
+ * The file is named after message and recipient: a repeat of the same delivery finds its own file and writes
+ * no second one. Lines end with LF in mail files: the CRLF of the wire is converted, nothing else is touched.
  */
 #ifndef LOCAL_MAILDIR_H
 #define LOCAL_MAILDIR_H

@@ -1,12 +1,12 @@
 /*
  * local - writes messages into mail files
  *
- * qmgr hands it jobs (a message and some of its recipients, each with the name of its mail file); it writes a Maildir file
- * for each and answers when that is on stable storage.
+ * qmgr hands it jobs (a message and some of its recipients, each with the name of its mail file); it writes a
+ * Maildir file for each and answers when that is on stable storage.
  *
- * SECURITY: runs as a user of its own, shut in the folder of the mail files, which it alone writes; it has no network and
- * reads no message but to write it. Names of mail files come from the Directory by way of qmgr and are checked all the same:
- * no component leads up or through a symbolic link.
+ * SECURITY: runs as a user of its own, shut in the folder of the mail files, which it alone writes; it has no
+ * network and reads no message but to write it. Names of mail files come from the Directory by way of qmgr
+ * and are checked all the same: no component leads up or through a symbolic link.
  */
 #include <errno.h>
 #include <event2/event.h>

@@ -1,11 +1,12 @@
 /*
  * policy - verdicts that need other people's parsers
  *
- * smtpd asks about a session; policy answers with an SPF verdict. While no SPF check is configured the verdict is "none", RFC
- * 7208's word for a policy that was not looked up, and nothing is asked of the DNS.
+ * smtpd asks about a session; policy answers with an SPF verdict. While no SPF check is configured the
+ * verdict is "none", RFC 7208's word for a policy that was not looked up, and nothing is asked of the DNS.
  *
- * SECURITY: meant to run parsers that are not ours on what strangers say, and to crash alone when they do. It runs as a user of its
- * own in an empty root, without files and without network: names are looked up by resolver.
+ * SECURITY: meant to run parsers that are not ours on what strangers say, and to crash alone when they do. It
+ * runs as a user of its own in an empty root, without files and without network: names are looked up by
+ * resolver.
  */
 #include <stdlib.h>
 #include <sys/queue.h>

@@ -1,8 +1,8 @@
 /*
  * answer - a DNS packet as an outcome and its records
  *
- * Reads what libunbound hands out: a packet whose octets came from anywhere. Only the records at the end of the question's own
- * chain of aliases count; a chain is followed so far and no further.
+ * Reads what libunbound hands out: a packet whose octets came from anywhere. Only the records at the end of
+ * the question's own chain of aliases count; a chain is followed so far and no further.
  */
 #ifndef RESOLVER_ANSWER_H
 #define RESOLVER_ANSWER_H

@@ -1,7 +1,8 @@
 /*
  * dns_context - libunbound on our event loop; nothing else sees it
  *
- * Owns:   a context with its cache and its questions in progress. Nothing about a context can change after its first
+ * Owns:   a context with its cache and its questions in progress. Nothing about a context can change after
+ *         its first
  *         question, so new settings make a new one.
  * Gives:  every question exactly one answer, perhaps before dns_context_ask() returns, perhaps when it is freed.
  *

@@ -2,11 +2,12 @@
  * lookups - questions of the other programs and what becomes of them
  *
  * Owns:   the channels to those who ask, the questions in progress, the libunbound context.
- * Trusts: nobody. A question has one deadline for everything; the answers of the DNS are parsed by resolver/answer.c.
+ * Trusts: nobody. A question has one deadline for everything; the answers of the DNS are parsed by
+ *         resolver/answer.c.
  * Gives:  one answer to each question. Two who ask the same at the same time share one look-up.
  *
- * "No such name" needs a definite answer to every part of the question; any doubt is "no answer". Where the hosts file is to
- * be asked too, it comes after a DNS that found nothing.
+ * "No such name" needs a definite answer to every part of the question; any doubt is "no answer". Where the
+ * hosts file is to be asked too, it comes after a DNS that found nothing.
  */
 #ifndef RESOLVER_LOOKUPS_H
 #define RESOLVER_LOOKUPS_H
@@ -28,8 +29,8 @@ struct lookups *lookups_new(struct event_base *base, const struct hosts_file *ho
 void lookups_free(struct lookups **lookups);
 
 /*
- * Settings from now on: makes a new context, with an empty cache, and asks in it what is in progress. -1 and an error when that is
- * not possible; the old one then stays.
+ * Settings from now on: makes a new context, with an empty cache, and asks in it what is in progress. -1 and
+ * an error when that is not possible; the old one then stays.
  */
 int lookups_configure(struct lookups *lookups, enum lookup_order order, int64_t timeout_ms,
     const struct dns_context_options *options, struct error *error);

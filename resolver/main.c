@@ -4,9 +4,10 @@
  * Names to addresses and addresses to names, by libunbound, with a cache of its own, and by the hosts file as
  * host_name_lookup says.
  *
- * SECURITY: parses packets that anyone on the path can forge, with libunbound and libldns. It runs as a user of its own in an empty
- * root, opens no file after its start (/etc/resolv.conf and /etc/hosts are read before), holds nobody's mail, and can do nothing but
- * send datagrams and give answers. Those who ask bound and check what it says.
+ * SECURITY: parses packets that anyone on the path can forge, with libunbound and libldns. It runs as a user
+ * of its own in an empty root, opens no file after its start (/etc/resolv.conf and /etc/hosts are read
+ * before), holds nobody's mail, and can do nothing but send datagrams and give answers. Those who ask bound
+ * and check what it says.
  */
 #include <event2/event.h>
 #include <stdlib.h>

@@ -30,7 +30,7 @@ setting_of(const struct settings *settings, enum report_kind kind, enum failure_
 	if (kind != REPORT_FAILURE)
 		return NULL;
 	switch (failure) {
-#define TEXT(symbol, key, summary) case FAILURE_##symbol: return &settings->configuration.failure_text_##key;
+#define TEXT(symbol, key, summary) case FAILURE_##symbol: return &settings->configuration.key;
 #include "router/failure_texts.def"
 #undef TEXT
 	case FAILURE_NONE:

@@ -1,12 +1,14 @@
 /*
  * attempt - one job on its way to the next hop: look up, connect, send, judge
  *
- * Owns:   the connection in use, the question to resolver, the transaction. The job is qmgr's by way of delivery_job.
+ * Owns:   the connection in use, the question to resolver, the transaction. The job is qmgr's by way of
+ *         delivery_job.
  * Gives:  exactly one result for each recipient of the job, then finishes it.
  *
- * A session that is idle is used again; when it turns out to be dead before the reply to MAIL, nothing was delivered, and the
- * job goes over a fresh connection once. The addresses of a host are tried in the order that resolver gave them, until one host
- * has greeted us properly; from then on the job's fate is decided there.
+ * A session that is idle is used again; when it turns out to be dead before the reply to MAIL, nothing was
+ * delivered, and the job goes over a fresh connection once. The addresses of a host are tried in the order
+ * that resolver gave them, until one host has greeted us properly; from then on the job's fate is decided
+ * there.
  */
 #ifndef SMTP_ATTEMPT_H
 #define SMTP_ATTEMPT_H

@@ -1,8 +1,8 @@
 /*
  * commands - MAIL and RCPT with the parameters that a host offers
  *
- * Addresses come from the envelope and were parsed at the door; what could break out of a command line all the same is
- * refused here once more. Parameter values are xtext (RFC 3461 section 4) and cannot.
+ * Addresses come from the envelope and were parsed at the door; what could break out of a command line all
+ * the same is refused here once more. Parameter values are xtext (RFC 3461 section 4) and cannot.
  */
 #ifndef SMTP_COMMANDS_H
 #define SMTP_COMMANDS_H

@@ -2,8 +2,10 @@
  * connection - a TCP connection with the session that runs on it
  *
  * Owns:   the socket, the session, their events. Every wait has the session's deadline.
- * Talks:  to its owner, by changed(): the session became IDLE (it takes a transaction) or CLOSED (free the connection). It
- *         is called from the event loop only, never from inside a function of this file; the owner may free the connection in it.
+ * Talks:  to its owner, by changed(): the session became IDLE (it takes a transaction) or CLOSED (free the
+ *         connection). It
+ *         is called from the event loop only, never from inside a function of this file; the owner may free
+ *         the connection in it.
  */
 #ifndef SMTP_CONNECTION_H
 #define SMTP_CONNECTION_H

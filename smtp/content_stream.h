@@ -5,9 +5,9 @@
  * Gives:  blocks as they follow 354: dots stuffed, every CR with its LF and every LF with its CR, no line over 998
  *         octets, a CRLF at the very end. The lone dot is the session's.
  *
- * A line that is too long is cut by CRLF and a blank, as Postfix does: nothing is lost, a long header field becomes a folded
- * one, and no piece ever begins with a dot. Content in MAIL.BOX has only CRLF; that a stray CR or LF becomes CRLF here is the
- * second wall behind the one at the door.
+ * A line that is too long is cut by CRLF and a blank, as Postfix does: nothing is lost, a long header field
+ * becomes a folded one, and no piece ever begins with a dot. Content in MAIL.BOX has only CRLF; that a stray
+ * CR or LF becomes CRLF here is the second wall behind the one at the door.
  */
 #ifndef SMTP_CONTENT_STREAM_H
 #define SMTP_CONTENT_STREAM_H

@@ -2,7 +2,8 @@
  * host_lookup - asks resolver for the addresses of a host
  *
  * Owns:   the channel to resolver and every question without an answer.
- * Fails:  never by itself. When resolver is restarted, the unanswered questions are asked again; the caller has the deadline.
+ * Fails:  never by itself. When resolver is restarted, the unanswered questions are asked again; the caller
+ *         has the deadline.
  */
 #ifndef SMTP_HOST_LOOKUP_H
 #define SMTP_HOST_LOOKUP_H

@@ -1,14 +1,15 @@
 /*
  * smtp - outbound sessions: SMTP and LMTP
  *
- * qmgr hands it jobs (a message, some of its recipients, a next hop); it delivers them and answers with one result for each
- * recipient. Names are looked up by resolver.
+ * qmgr hands it jobs (a message, some of its recipients, a next hop); it delivers them and answers with one
+ * result for each recipient. Names are looked up by resolver.
  *
- * SECURITY: talks to any host on the network and believes none of them. It runs as a user of its own in an empty root,
- * can open no file and listens nowhere; it holds the messages in delivery (in memory or as read-only descriptors), and
- * nothing of MAIL.BOX otherwise. Replies are bounded and checked in common/net/smtp_reply.c and smtp/session.c, and what they
- * say reaches the log and the queue as one line of ASCII. qmgr and resolver are not believed either: lengths are bounded, addresses
- * are checked again before they become commands.
+ * SECURITY: talks to any host on the network and believes none of them. It runs as a user of its own in an
+ * empty root, can open no file and listens nowhere; it holds the messages in delivery (in memory or as
+ * read-only descriptors), and nothing of MAIL.BOX otherwise. Replies are bounded and checked in
+ * common/net/smtp_reply.c and smtp/session.c, and what they say reaches the log and the queue as one line of
+ * ASCII. qmgr and resolver are not believed either: lengths are bounded, addresses are checked again before
+ * they become commands.
  */
 #include <event2/event.h>
 #include <event2/event_struct.h>

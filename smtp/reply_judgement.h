@@ -1,8 +1,9 @@
 /*
  * reply_judgement - what a reply, or its absence, means for a recipient
  *
- * A reply's first digit decides between done, later and never; its enhanced status code is believed when it has the
- * right form and agrees with that digit, otherwise one is derived. Of several lines the last is quoted.
+ * A reply's first digit decides between done, later and never; its enhanced status code is believed when it
+ * has the right form and agrees with that digit, otherwise one is derived. Of several lines the last is
+ * quoted.
  */
 #ifndef SMTP_REPLY_JUDGEMENT_H
 #define SMTP_REPLY_JUDGEMENT_H

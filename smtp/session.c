@@ -1,19 +1,19 @@
 /* session - see session.h */
 #include "smtp/session.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/memory.h"
 #include "smtp/capabilities.h"
 #include "smtp/commands.h"
+#include "smtp/suitability.h"
 
 #define OUTPUT_ENOUGH 16384	/* octets of pipelined commands that wait to leave before more are made */
 
 /*
- * The commands of a transaction are numbered: 0 is MAIL, 1 to wire_count the RCPTs, wire_count + 1 DATA. issued and answered
- * count them; what lies between is awaited, in this order.
+ * The commands of a transaction are numbered: 0 is MAIL, 1 to wire_count the RCPTs, wire_count + 1 DATA.
+ * issued and answered count them; what lies between is awaited, in this order.
  */
 struct session {
 	struct session_options options;
@@ -230,35 +230,13 @@ session_quit(struct session *session)
 /* ---- verdicts --------------------------------------------------------------------------------- */
 
 static void
-judge(struct session *session, size_t index, const struct reply_judgement *judgement)
-{
-	struct transaction *transaction = session->transaction;
-
-	if (transaction->progress[index] == PROGRESS_JUDGED)
-		return;
-	transaction->progress[index] = PROGRESS_JUDGED;
-	transaction->judge(transaction->context, transaction->recipients[index], judgement);
-}
-
-/* Judges every recipient that stands at progress. */
-static void
-judge_all(struct session *session, enum recipient_progress progress, const struct reply_judgement *judgement)
-{
-	size_t i;
-
-	for (i = 0; i < session->transaction->count; i++)
-		if (session->transaction->progress[i] == progress)
-			judge(session, i, judgement);
-}
-
-static void
 judge_all_by_reply(struct session *session, enum recipient_progress progress, enum reply_asked asked)
 {
 	struct reply_judgement judgement;
 
 	reply_judge(&session->reply, asked, &judgement);
 	judgement.dsn_relayed = judgement.outcome == DELIVERY_DONE && session->parameters.dsn;
-	judge_all(session, progress, &judgement);
+	transaction_judge_all(session->transaction, progress, &judgement);
 }
 
 /* The transaction is over and the session is to be used again, after RSET where the host may still be inside it. */
@@ -321,13 +299,11 @@ data_number(const struct session *session)
 static bool
 may_issue(const struct session *session)
 {
-	bool pipelining = session->options.use_pipelining && session->capabilities.pipelining;
-
 	if (session->mail_refused || session->issued > data_number(session))
 		return false;
 	if (session->answered == session->issued)
 		return session->issued < data_number(session) || session->accepted > 0;
-	return pipelining && session->output.length - session->output_sent < OUTPUT_ENOUGH;
+	return session->capabilities.pipelining && session->output.length - session->output_sent < OUTPUT_ENOUGH;
 }
 
 static void
@@ -367,112 +343,7 @@ go_on(struct session *session)
 		enter(session, SESSION_DATA);
 }
 
-/* ---- what the host cannot take ---------------------------------------------------------------- */
-
-static void
-refuse_all(struct session *session, enum failure_class failure, const char *status, const char *text)
-{
-	struct reply_judgement judgement;
-
-	judgement_set(&judgement, DELIVERY_FAILED, failure, status, "%s", text);
-	judge_all(session, PROGRESS_WAITING, &judgement);
-}
-
-static void
-refuse_unreadable(struct session *session, const struct error *error)
-{
-	struct reply_judgement judgement;
-
-	judgement_set(&judgement, DELIVERY_DEFERRED, FAILURE_NONE, "4.3.0", "%s", error->text);
-	judge_all(session, PROGRESS_WAITING, &judgement);
-}
-
-static void
-check_size(struct session *session)
-{
-	uint64_t length = session->transaction->content.length;
-	uint64_t limit = session->capabilities.size_limit;
-	char text[160];
-
-	session->parameters.size = session->options.use_size && session->capabilities.size;
-	session->parameters.octets = length;
-	if (!session->parameters.size || limit == 0 || length <= limit)
-		return;
-	snprintf(text, sizeof(text), "the message has %llu octets, the host takes %llu", (unsigned long long)length,
-	    (unsigned long long)limit);
-	refuse_all(session, FAILURE_SIZE, "5.3.4", text);
-}
-
-/* Octets above 127 in a message that was announced to have them need a host that offers 8BITMIME. */
-static void
-check_eight_bit(struct session *session)
-{
-	const struct transaction *transaction = session->transaction;
-	struct error error = ERROR_INITIALIZER;
-	int found;
-
-	if (transaction->envelope->body == BODY_7BIT)
-		return;
-	if (transaction->envelope->body == BODY_BINARYMIME) {
-		refuse_all(session, FAILURE_TRANSFER, "5.6.3", "the message is binary and cannot be sent over SMTP");
-		return;
-	}
-	session->parameters.eight_bit = session->options.use_8bitmime && session->capabilities.eight_bit_mime;
-	if (session->parameters.eight_bit)
-		return;
-	found = content_source_has_8bit(&transaction->content, false, &error);
-	if (found == -1)
-		refuse_unreadable(session, &error);
-	else if (found == 1)
-		refuse_all(session, FAILURE_TRANSFER, "5.6.3",
-		    "the message has 8-bit octets, and the host does not offer 8BITMIME");
-}
-
-static void
-check_utf8(struct session *session)
-{
-	struct transaction *transaction = session->transaction;
-	struct reply_judgement judgement;
-	struct error error = ERROR_INITIALIZER;
-	int needed = !address_is_ascii(transaction->envelope->sender);
-	size_t i;
-
-	session->parameters.smtputf8 = session->capabilities.smtputf8 && transaction->envelope->smtputf8;
-	if (session->capabilities.smtputf8) {
-		for (i = 0; i < transaction->count; i++)
-			if (!address_is_ascii(recipient_wire_address(transaction->recipients[i])))
-				session->parameters.smtputf8 = true;
-		return;
-	}
-	if (!needed && transaction->envelope->smtputf8)
-		needed = content_source_has_8bit(&transaction->content, true, &error);
-	if (needed == -1) {
-		refuse_unreadable(session, &error);
-		return;
-	}
-	judgement_set(&judgement, DELIVERY_FAILED, FAILURE_TRANSFER, "5.6.7",
-	    "the message needs SMTPUTF8, which the host does not offer");
-	for (i = 0; i < transaction->count; i++)
-		if (transaction->progress[i] == PROGRESS_WAITING &&
-		    (needed || !address_is_ascii(recipient_wire_address(transaction->recipients[i]))))
-			judge(session, i, &judgement);
-}
-
-static void
-check_addresses(struct session *session)
-{
-	struct transaction *transaction = session->transaction;
-	struct reply_judgement judgement;
-	size_t i;
-
-	if (!command_address_is_safe(transaction->envelope->sender))
-		refuse_all(session, FAILURE_TRANSFER, "5.1.7", "the sender's address cannot be sent over SMTP");
-	judgement_set(&judgement, DELIVERY_FAILED, FAILURE_TRANSFER, "5.1.3",
-	    "the recipient's address cannot be sent over SMTP");
-	for (i = 0; i < transaction->count; i++)
-		if (!command_address_is_safe(recipient_wire_address(transaction->recipients[i])))
-			judge(session, i, &judgement);
-}
+/* ---- the beginning of a transaction ---------------------------------------------------------- */
 
 void
 session_begin(struct session *session, struct transaction *transaction)
@@ -482,12 +353,7 @@ session_begin(struct session *session, struct transaction *transaction)
 	if (session->state != SESSION_IDLE)
 		return;
 	session->transaction = transaction;
-	memset(&session->parameters, 0, sizeof(session->parameters));
-	session->parameters.dsn = session->options.use_dsn && session->capabilities.dsn;
-	check_addresses(session);
-	check_size(session);
-	check_eight_bit(session);
-	check_utf8(session);
+	suitability_check(transaction, &session->capabilities, &session->parameters);
 	session->wire = memory_resize(session->wire, transaction->count + 1, sizeof(*session->wire));
 	session->wire_count = 0;
 	for (i = 0; i < transaction->count; i++)
@@ -516,6 +382,19 @@ take_greeting(struct session *session)
 		fail_protocol(session, "the greeting is not 220");
 }
 
+/* Takes what is offered and may be used. */
+static void
+use_capabilities(struct session *session)
+{
+	struct capabilities *capabilities = &session->capabilities;
+
+	capabilities_read(&session->reply, capabilities);
+	capabilities->pipelining &= session->options.use_pipelining;
+	capabilities->size &= session->options.use_size;
+	capabilities->dsn &= session->options.use_dsn;
+	capabilities->eight_bit_mime &= session->options.use_8bitmime;
+}
+
 static void
 take_hello_reply(struct session *session)
 {
@@ -523,7 +402,7 @@ take_hello_reply(struct session *session)
 
 	if (kind == 2) {
 		if (session->state == SESSION_EHLO)
-			capabilities_read(&session->reply, &session->capabilities);
+			use_capabilities(session);
 		enter(session, SESSION_IDLE);
 	} else if (kind == 5 && session->state == SESSION_EHLO && !session->options.lmtp) {
 		send_hello(session, SESSION_HELO, "HELO");
@@ -559,13 +438,13 @@ take_rcpt_reply(struct session *session)
 		transaction->progress[index] = PROGRESS_AGAIN;
 	} else {
 		reply_judge(&session->reply, REPLY_TO_RCPT, &judgement);
-		judge(session, index, &judgement);
+		transaction_judge(transaction, index, &judgement);
 	}
 }
 
 /*
- * DATA was refused, or taken: then content follows, or, when all recipients were refused meanwhile, a lone dot (RFC 2920). A
- * host that goes on after it refused MAIL might deliver what the dot ends: it gets none.
+ * DATA was refused, or taken: then content follows, or, when all recipients were refused meanwhile, a lone
+ * dot (RFC 2920). A host that goes on after it refused MAIL might deliver what the dot ends: it gets none.
  */
 static void
 take_data_reply(struct session *session)
@@ -637,7 +516,7 @@ take_dot_reply(struct session *session)
 	find_unanswered(session);
 	reply_judge(&session->reply, REPLY_TO_CONTENT, &judgement);
 	judgement.dsn_relayed = judgement.outcome == DELIVERY_DONE && session->parameters.dsn;
-	judge(session, session->wire[session->dot_answered], &judgement);
+	transaction_judge(session->transaction, session->wire[session->dot_answered], &judgement);
 	find_unanswered(session);
 	if (session->dot_answered == session->wire_count)
 		end_transaction(session, false);
@@ -700,8 +579,8 @@ take_whole_reply(struct session *session, bool more_follows)
 }
 
 /*
- * A host that answers while content is still on its way has refused it and will not go on. Its refusal counts; an acceptance
- * of what it has not seen does not.
+ * A host that answers while content is still on its way has refused it and will not go on. Its refusal
+ * counts; an acceptance of what it has not seen does not.
  */
 static void
 take_early_reply(struct session *session, const char *data, size_t length)

@@ -2,13 +2,14 @@
  * session - one outbound SMTP or LMTP session: octets in, octets out, no input or output of its own
  *
  * Owns:   the state, what the host offers, the commands that wait to leave, the reply being read.
- * Trusts: nobody. A reply that nobody asked for, or of a kind that the command cannot have, ends the session: a session
+ * Trusts: nobody. A reply that nobody asked for, or of a kind that the command cannot have, ends the session:
+ *         a session
  *         that may be out of step is never used again.
  * Gives:  for every recipient of the transaction exactly one verdict, through its judge function, or says that the
  *         session failed (session_failure()) with the rest unjudged.
  *
- * The driver writes what session_output() gives, hands in what arrives, watches session_deadline(), and after each of these
- * looks at the state: IDLE takes a transaction, CLOSED is the end.
+ * The driver writes what session_output() gives, hands in what arrives, watches session_deadline(), and after
+ * each of these looks at the state: IDLE takes a transaction, CLOSED is the end.
  */
 #ifndef SMTP_SESSION_H
 #define SMTP_SESSION_H
@@ -18,9 +19,7 @@
 #include <stdint.h>
 
 #include "common/base/clock.h"
-#include "common/mail/envelope.h"
-#include "smtp/content_stream.h"
-#include "smtp/reply_judgement.h"
+#include "smtp/transaction.h"
 
 enum session_state {
 #define STATE(symbol, setting, words) SESSION_##symbol,
@@ -37,25 +36,6 @@ struct session_options {
 	bool use_dsn;
 	bool use_8bitmime;
 	int64_t timeout_ms[SESSION_STATE_COUNT];
-};
-
-enum recipient_progress {
-	PROGRESS_WAITING,		/* RCPT not answered */
-	PROGRESS_ACCEPTED,		/* RCPT answered with 2yz */
-	PROGRESS_JUDGED,
-	PROGRESS_AGAIN,			/* the transaction was full: belongs into another one on the same session */
-};
-
-/* One message to some recipients, made by the driver, judged by the session. */
-struct transaction {
-	const struct envelope *envelope;			/* borrowed: sender, parameters */
-	struct content_source content;
-	const struct envelope_recipient **recipients;		/* borrowed array */
-	enum recipient_progress *progress;			/* borrowed array, all PROGRESS_WAITING */
-	size_t count;
-	void (*judge)(void *context, const struct envelope_recipient *recipient,
-	    const struct reply_judgement *judgement);
-	void *context;
 };
 
 struct session_failure {
@@ -89,8 +69,8 @@ void session_connection_lost(struct session *session, const char *reason);
 void session_time_out(struct session *session);
 
 /*
- * Begins a transaction; the session is IDLE. It borrows the transaction until session_in_transaction() is false, which may
- * be so at once: what the host cannot take is judged without asking it.
+ * Begins a transaction; the session is IDLE. It borrows the transaction until session_in_transaction() is
+ * false, which may be so at once: what the host cannot take is judged without asking it.
  */
 void session_begin(struct session *session, struct transaction *transaction);
 bool session_in_transaction(const struct session *session);

@@ -133,8 +133,8 @@ static void
 begin_deposit(struct connection *connection)
 {
 	connection->has_body = false;
-	connection->order = depositor_store(connection->server->depositor, connection->session->transaction, on_deposited,
-	    connection);
+	connection->order = depositor_store(connection->server->depositor, connection->session->transaction,
+	    on_deposited, connection);
 }
 
 /* Asks for what the session waits for, unless it was asked already. True when it may go on at once. */
@@ -159,7 +159,8 @@ serve_wait(struct connection *connection)
 		return false;
 	case SESSION_WAITS_FOR_DIRECTORY:
 		if (connection->lookup == NULL)
-			connection->lookup = lookups_ask(server->lookups, session->rules, session->recipient, on_found, connection);
+			connection->lookup = lookups_ask(server->lookups, session->rules, session->recipient,
+			    on_found, connection);
 		return session->wait != SESSION_WAITS_FOR_DIRECTORY;
 	case SESSION_WAITS_FOR_INPUT:
 	case SESSION_WAITS_FOR_CLOSE:
@@ -288,7 +289,8 @@ run(struct connection *connection)
 		if (session->output.length == 0 && finish(connection))
 			return;
 	}
-	want(&connection->readable, connection->is_lingering || (session_reads(session) && connection->unread.length == 0));
+	want(&connection->readable,
+	    connection->is_lingering || (session_reads(session) && connection->unread.length == 0));
 	want(&connection->writable, session->output.length > 0);
 	set_timer(connection);
 }
@@ -369,7 +371,8 @@ new_connection(struct server *server, int socket, const struct session_client *c
 	struct connection *connection = memory_new(1, sizeof(*connection));
 	char name[24];
 
-	snprintf(name, sizeof(name), "%u-%" PRIu64, worker_instance(server->worker), ++server->connections_accepted);
+	snprintf(name, sizeof(name), "%u-%" PRIu64, worker_instance(server->worker),
+	    ++server->connections_accepted);
 	connection->server = server;
 	connection->socket = socket;
 	connection->timer_at = DEADLINE_NEVER;
@@ -407,7 +410,8 @@ describe_client(const struct sockaddr_storage *address, struct session_client *c
 }
 
 static void
-turn_away(struct server *server, int socket, const struct session_client *client, enum reply reply, const char *reason)
+turn_away(struct server *server, int socket, const struct session_client *client, enum reply reply,
+    const char *reason)
 {
 	struct buffer line = BUFFER_INITIALIZER(REPLY_LINE_MAX);
 
@@ -423,7 +427,9 @@ void
 connection_open(struct server *server, int socket, const struct sockaddr_storage *address)
 {
 	const struct document_configuration *configuration = rules_configuration(server->rules);
-	size_t maximum = (size_t)((configuration->maximum_sessions.number + server->processes - 1) / server->processes);
+	int64_t all = configuration->maximum_sessions.number;
+	size_t maximum = (size_t)((all + server->processes - 1) / server->processes);
+	size_t maximum_of_client = (size_t)configuration->maximum_sessions_per_client.number;
 	struct session_client client;
 	struct connection *connection;
 	struct in6_addr key;
@@ -431,7 +437,7 @@ connection_open(struct server *server, int socket, const struct sockaddr_storage
 
 	describe_client(address, &client, &key);
 	setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	switch (limits_enter(server->limits, &key, maximum, (size_t)configuration->maximum_sessions_per_client.number)) {
+	switch (limits_enter(server->limits, &key, maximum, maximum_of_client)) {
 	case LIMITS_TOO_MANY:
 		turn_away(server, socket, &client, REPLY_TOO_MANY_SESSIONS, "maximum_sessions");
 		return;

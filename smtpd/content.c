@@ -23,7 +23,7 @@ note_flaw(struct content *content, enum content_flaw flaw)
 		content->flaw = flaw;
 }
 
-/* A field, a continuation, or the "From " line of an mbox; anything else ends the header as the empty line does. */
+/* A field, a continuation, or the "From " line of an mbox; anything else ends the header as an empty line. */
 static bool
 is_header_line(const char *line, size_t length)
 {
@@ -160,7 +160,8 @@ take_special(struct content *content, char octet, struct sink *sink, bool *ended
 }
 
 size_t
-content_take(struct content *content, const char *data, size_t length, struct buffer *out, bool *ended_out, bool *kept_out)
+content_take(struct content *content, const char *data, size_t length, struct buffer *out, bool *ended_out,
+    bool *kept_out)
 {
 	struct sink sink = { out, true };
 	size_t taken = 0;

@@ -1,9 +1,9 @@
 /*
  * content - judges and unstuffs the content of a message while it arrives
  *
- * Trusts: nobody. Only CRLF.CRLF ends the data of DATA, and only the count ends that of BDAT. A CR or LF alone and a NUL
- *         make the message refusable, never two messages of one: reading goes on to the true end. From then on
- *         nothing more is kept.
+ * Trusts: nobody. Only CRLF.CRLF ends the data of DATA, and only the count ends that of BDAT. A CR or LF alone and
+ *         a NUL make the message refusable, never two messages of one: reading goes on to the true end. From then
+ *         on nothing more is kept.
  * Sees:   the header's Received fields (the hop count), its size, and its Message-ID, for the log.
  */
 #ifndef SMTPD_CONTENT_H
@@ -25,7 +25,8 @@ enum content_flaw {
 	CONTENT_BEGINS_FOLDED,		/* its first line would continue the field that we put in front */
 };
 
-enum content_position { CONTENT_LINE_START, CONTENT_IN_LINE, CONTENT_AFTER_CR, CONTENT_AFTER_DOT, CONTENT_AFTER_DOT_CR };
+enum content_position { CONTENT_LINE_START, CONTENT_IN_LINE, CONTENT_AFTER_CR, CONTENT_AFTER_DOT,
+	CONTENT_AFTER_DOT_CR };
 
 struct content {
 	enum content_position position;
@@ -44,9 +45,9 @@ struct content {
 void content_init(struct content *content, bool is_dotted, size_t header_limit);
 
 /*
- * Takes octets of the client; what is content goes to out (nothing when out is NULL or the content has a flaw). Returns
- * how many octets were taken: all of them, or those up to the end of the data, with *ended_out true.
- * False in *kept_out when out reached its limit; the length counts on.
+ * Takes octets of the client; what is content goes to out (nothing when out is NULL or the content has a flaw).
+ * Returns how many octets were taken: all of them, or those up to the end of the data, with *ended_out true. False
+ * in *kept_out when out reached its limit; the length counts on.
  */
 size_t content_take(struct content *content, const char *data, size_t length, struct buffer *out, bool *ended_out,
     bool *kept_out);

@@ -44,6 +44,7 @@ struct depositor {
 	struct order_list sent;
 	size_t count;
 	bool block_wanted;
+	bool state_known;		/* qmgr has said whether it accepts */
 	const struct depositor_events *events;
 	void *context;
 };
@@ -121,7 +122,8 @@ next_piece(const struct deposit_order *order)
 
 	if (order->sent < order->envelope.length) {
 		length = order->envelope.length - order->sent;
-		return (struct bytes){ order->envelope.data + order->sent, length < IPC_DATA_MAX ? length : IPC_DATA_MAX };
+		return (struct bytes){ order->envelope.data + order->sent,
+			length < IPC_DATA_MAX ? length : IPC_DATA_MAX };
 	}
 	length = order->envelope.length + order->content.length - order->sent;
 	return (struct bytes){ length == 0 ? "" : order->content.data + (order->sent - order->envelope.length),
@@ -258,6 +260,13 @@ depositor_pending(const struct depositor *depositor)
 /* ---- what qmgr says ---- */
 
 static void
+tell_when_ready(struct depositor *depositor)
+{
+	if (depositor->state_known && depositor->shared->next_id != depositor->shared->end_id)
+		depositor->events->ready(depositor->context);
+}
+
+static void
 take_block(void *context, struct channel *channel, const struct deposit_block *message)
 {
 	struct depositor *depositor = context;
@@ -266,7 +275,7 @@ take_block(void *context, struct channel *channel, const struct deposit_block *m
 	depositor->shared->next_id = message->first_id;
 	depositor->shared->end_id = message->first_id + (UINT64_C(1) << IDENTIFIER_BLOCK_BITS);
 	depositor->block_wanted = false;
-	depositor->events->granted(depositor->context);
+	tell_when_ready(depositor);
 }
 
 static void
@@ -276,8 +285,11 @@ take_state(void *context, struct channel *channel, const struct deposit_state *m
 
 	(void)channel;
 	depositor->shared->accepting = message->accepting != 0;
-	strlcpy(depositor->shared->why_not, message->text[0] != '\0' ? message->text : "Insufficient system storage",
+	strlcpy(depositor->shared->why_not,
+	    message->text[0] != '\0' ? message->text : "Insufficient system storage",
 	    sizeof(depositor->shared->why_not));
+	depositor->state_known = true;
+	tell_when_ready(depositor);
 }
 
 static struct deposit_order *
@@ -400,7 +412,8 @@ depositor_connect(struct depositor *depositor, struct event_base *base, int sock
 
 	if (depositor->channel != NULL)
 		drop_channel(depositor);
-	depositor->channel = channel_open(base, socket, &deposit_protocol, IPC_ASKS, &handlers, &events, depositor);
+	depositor->channel = channel_open(base, socket, &deposit_protocol, IPC_ASKS, &handlers, &events,
+	    depositor);
 	depositor->shared->connected = true;
 	pump(depositor);
 }

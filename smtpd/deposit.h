@@ -3,8 +3,8 @@
  *
  * Owns:   the channel, the messages that are not answered yet, with their content.
  * Bounds: a message is sent on as the channel drains; what waits counts in session_shared.content_octets.
- * Fails:  when qmgr is restarted, every unanswered message is sent again under its id. Body files went with the old
- *         qmgr: those who wait for one, or whose message lies in one, are told to try later.
+ * Fails:  when qmgr is restarted, every unanswered message is sent again under its id. Body files went with the
+ *         old qmgr: those who wait for one, or whose message lies in one, are told to try later.
  */
 #ifndef SMTPD_DEPOSIT_H
 #define SMTPD_DEPOSIT_H
@@ -25,12 +25,13 @@ typedef void (*deposit_done_cb)(void *owner, enum deposit_outcome outcome, int f
 struct depositor_events {
 	/* All body files that were given out are gone. */
 	void (*lost)(void *context);
-	/* qmgr has granted ids: transactions may begin. */
-	void (*granted)(void *context);
+	/* qmgr has granted ids and said whether it accepts: clients get an answer that means something. */
+	void (*ready)(void *context);
 };
 
 /* shared and events are borrowed; what qmgr says of ids and acceptance is written into shared. */
-struct depositor *depositor_new(struct session_shared *shared, const struct depositor_events *events, void *context);
+struct depositor *depositor_new(struct session_shared *shared, const struct depositor_events *events,
+    void *context);
 /* Owners are not told. */
 void depositor_free(struct depositor **depositor);
 
@@ -38,11 +39,13 @@ void depositor_free(struct depositor **depositor);
 void depositor_connect(struct depositor *depositor, struct event_base *base, int socket);
 
 /* Asks for a body file for this id. */
-struct deposit_order *depositor_ask_body(struct depositor *depositor, uint64_t id, deposit_done_cb done, void *owner);
-/* Stores the message: takes its content, closes its body file. */
-struct deposit_order *depositor_store(struct depositor *depositor, struct transaction *transaction, deposit_done_cb done,
+struct deposit_order *depositor_ask_body(struct depositor *depositor, uint64_t id, deposit_done_cb done,
     void *owner);
-/* The owner has gone. A message of which nothing was sent yet is forgotten, others go on. The pointer is cleared. */
+/* Stores the message: takes its content, closes its body file. */
+struct deposit_order *depositor_store(struct depositor *depositor, struct transaction *transaction,
+    deposit_done_cb done, void *owner);
+/* The owner has gone. A message of which nothing was sent yet is forgotten, others go on.
+ * The pointer is cleared. */
 void depositor_detach(struct depositor *depositor, struct deposit_order **order);
 /* Nothing will be deposited under this id: its body file can go. */
 void depositor_abandon(struct depositor *depositor, uint64_t id);

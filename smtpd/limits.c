@@ -55,7 +55,8 @@ find(const struct limits *limits, const struct in6_addr *address)
 }
 
 enum limits_verdict
-limits_enter(struct limits *limits, const struct in6_addr *address, size_t maximum, size_t maximum_of_client)
+limits_enter(struct limits *limits, const struct in6_addr *address, size_t maximum,
+    size_t maximum_of_client)
 {
 	struct client *client = find(limits, address);
 

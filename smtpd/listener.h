@@ -1,8 +1,8 @@
 /*
  * listener - a listening socket that all smtpd processes share
  *
- * Every process wakes for a new client; each takes a few and leaves the rest to the others. Without descriptors or memory
- * for another one the process pauses instead of spinning, and clients wait in the kernel's queue.
+ * Every process wakes for a new client; each takes a few and leaves the rest to the others. Without descriptors or
+ * memory for another one the process pauses instead of spinning, and clients wait in the kernel's queue.
  */
 #ifndef SMTPD_LISTENER_H
 #define SMTPD_LISTENER_H

@@ -109,8 +109,8 @@ finish(struct lookups *lookups, struct lookup *lookup)
 }
 
 struct lookup *
-lookups_ask(struct lookups *lookups, const struct rules *rules, const struct recipient *recipient, lookup_done_cb done,
-    void *owner)
+lookups_ask(struct lookups *lookups, const struct rules *rules, const struct recipient *recipient,
+    lookup_done_cb done, void *owner)
 {
 	struct lookup *lookup = memory_new(1, sizeof(*lookup));
 

@@ -1,8 +1,8 @@
 /*
  * lookup - our end of the pair with directory: does a recipient exist?
  *
- * The questions are those that the router asks (common/mail/recipient_lookup.h). When directory is restarted they are asked
- * again.
+ * The questions are those that the router asks (common/mail/recipient_lookup.h). When directory is restarted they
+ * are asked again.
  */
 #ifndef SMTPD_LOOKUP_H
 #define SMTPD_LOOKUP_H

@@ -1,10 +1,11 @@
 /*
  * smtpd - SMTP server sessions and the inbound controls
  *
- * SECURITY: everything a client sends is hostile, and this program touches the network. It has an empty root directory, opens no
- * file and starts no program. It holds the listening sockets, its sessions' sockets, a pair to master, logger, qmgr, directory,
- * resolver and policy, and body files that qmgr opened for it. Its settings hold no passwords. Whatever a client can make
- * grow has a limit; whatever it says of itself is escaped before it reaches a reply, a header or the log.
+ * SECURITY: everything a client sends is hostile, and this program touches the network. It has an empty root
+ * directory, opens no file and starts no program. It holds the listening sockets, its sessions' sockets, a pair to
+ * master, logger, qmgr, directory, resolver and policy, and body files that qmgr opened for it. Its settings hold
+ * no passwords. Whatever a client can make grow has a limit; whatever it says of itself is escaped before it
+ * reaches a reply, a header or the log.
  */
 #include <unistd.h>
 
@@ -43,7 +44,8 @@ introduced(struct worker *worker, enum role peer, unsigned instance, const struc
 static void
 listening(struct worker *worker, enum listen_purpose purpose, const char *address, int socket)
 {
-	/* TLS from the first octet and submission with AUTH are not spoken yet, and never anything less in their place. */
+	/* TLS from the first octet and submission with AUTH are not spoken yet, and never anything less in their
+	 * place. */
 	if (purpose == LISTEN_SMTP)
 		listener_open(worker_context(worker), address, socket);
 	else

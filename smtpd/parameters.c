@@ -53,8 +53,8 @@ hexadecimal_digit(char digit)
 }
 
 /*
- * Decodes xtext (RFC 3461 section 4); out has room for length + 1. Octets above 127 pass only when utf8 is true and they are
- * UTF-8. False for anything malformed and for what decodes to a control.
+ * Decodes xtext (RFC 3461 section 4); out has room for length + 1. Octets above 127 pass only when utf8 is true
+ * and they are UTF-8. False for anything malformed and for what decodes to a control.
  */
 static bool
 decode_xtext(const char *text, size_t length, bool utf8, char *out)

@@ -14,7 +14,8 @@ path_parse(const char *argument, size_t length, const char *word, unsigned flags
 		return error_set(error, ERROR_INVALID, "%s<address> expected", word);
 	while (skip < length && argument[skip] == ' ')
 		skip++;
-	if (address_parse_path(argument + skip, length - skip, flags | ADDRESS_ALLOW_UTF8, address_out, &taken, error) != 0)
+	if (address_parse_path(argument + skip, length - skip, flags | ADDRESS_ALLOW_UTF8, address_out, &taken,
+	    error) != 0)
 		return -1;
 	*consumed_out = skip + taken;
 	return 0;

@@ -18,7 +18,7 @@
 
 #define TRY_LATER_TEXT "Requested action aborted: error in processing, try again later"
 
-/* The file may hold no more than this beyond the limit before the client is cut off: it reads on to learn of its 552. */
+/* A client may send on beyond the limit to learn of its 552, but not for ever. */
 static uint64_t
 largest_content_read(uint64_t maximum_size)
 {
@@ -96,8 +96,8 @@ log_refusal(const struct session *session, enum reply reply)
 {
 	const struct envelope *envelope = &session->transaction->envelope;
 
-	log_event(LOG_MESSAGE_REFUSED, log_id(envelope->id), session->name, session->client.address, envelope->sender,
-	    log_number(reply_code(reply)));
+	log_event(LOG_MESSAGE_REFUSED, log_id(envelope->id), session->name, session->client.address,
+	    envelope->sender, log_number(reply_code(reply)));
 }
 
 /* Ends the transaction with a refusal. */
@@ -178,7 +178,8 @@ continue_content(struct session *session)
 		end_chunk(session);
 }
 
-/* Content came in; the deadline moves with it. False when the client has gone so far beyond the limit that it is cut off. */
+/* Content came in; the deadline moves with it. False when the client has gone so far beyond the limit that it is
+ * cut off. */
 static bool
 note_progress(struct session *session, size_t length)
 {
@@ -311,8 +312,8 @@ log_acceptance(const struct session *session)
 	const struct transaction *transaction = session->transaction;
 	const struct envelope *envelope = &transaction->envelope;
 
-	log_event(LOG_MESSAGE_ACCEPTED, log_id(envelope->id), session->name, session->client.address, session->helo,
-	    envelope->protocol, envelope->sender, log_number((int64_t)envelope->recipient_count),
+	log_event(LOG_MESSAGE_ACCEPTED, log_id(envelope->id), session->name, session->client.address,
+	    session->helo, envelope->protocol, envelope->sender, log_number((int64_t)envelope->recipient_count),
 	    log_number((int64_t)transaction->content.length), transaction->content.message_id,
 	    log_seconds(clock_monotonic_ms() - transaction->began_ms));
 }

@@ -1,8 +1,8 @@
 /*
  * receive - the content of a message on its way through a session, by DATA or by BDAT
  *
- * Content stays in memory up to inline_body_limit. When it grows beyond, or when all sessions together hold more than
- * content_memory_limit, it moves to a body file that qmgr gives.
+ * Content stays in memory up to inline_body_limit. When it grows beyond, or when all sessions together hold more
+ * than content_memory_limit, it moves to a body file that qmgr gives.
  */
 #ifndef SMTPD_RECEIVE_H
 #define SMTPD_RECEIVE_H
@@ -15,7 +15,8 @@
 
 struct session;
 
-/* Begins the content: gives the message its id and writes our Received field. Otherwise the reply and its argument. */
+/* Begins the content: gives the message its id and writes our Received field. Otherwise the reply and its
+ * argument. */
 enum reply receive_begin(struct session *session, bool is_dotted, const char **text_out);
 
 /* Octets in the states DATA and CHUNK; returns how many were taken. */

@@ -21,7 +21,8 @@ refuse(struct session *session, const struct control_judgement *judgement)
 	const char *address = session->recipient->address.text;
 
 	log_event(LOG_RECIPIENT_REFUSED, session->name, session->client.address, session->helo,
-	    session->transaction->envelope.sender, address, log_number(reply_code(judgement->reply)), judgement->rule);
+	    session->transaction->envelope.sender, address, log_number(reply_code(judgement->reply)),
+	    judgement->rule);
 	session_reply(session, judgement->reply, address);
 	session->refused = REPLY_NONE;
 	finish(session);
@@ -34,7 +35,8 @@ accept_recipient(struct session *session)
 	size_t limit = (size_t)rules_configuration(session->rules)->maximum_recipients_per_message.number;
 	struct envelope_recipient *added;
 
-	switch (transaction_add_recipient(session->transaction, &recipient->address, recipient->is_local, limit, &added)) {
+	switch (transaction_add_recipient(session->transaction, &recipient->address, recipient->is_local, limit,
+	    &added)) {
 	case RECIPIENT_SURPLUS:
 		session_reply(session, REPLY_TOO_MANY_RECIPIENTS, NULL);
 		finish(session);

@@ -23,7 +23,8 @@ reply_code(enum reply reply)
 	return replies[reply].code;
 }
 
-/* Appends text as printable octets, at most up to length octets in line. UTF-8 stays: addresses are echoed as given. */
+/* Appends text as printable octets, at most up to length octets in line. UTF-8 stays: addresses are echoed as
+ * given. */
 static void
 append_printable(char line[static REPLY_LINE_MAX], size_t *length, const char *text, size_t text_length)
 {

@@ -1,8 +1,8 @@
 /*
  * rules - the documents that a session began with, and what is compiled from them
  *
- * Shared by all sessions that began under the same documents: a reload makes new rules for new sessions, and the old ones
- * live until their last session ends.
+ * Shared by all sessions that began under the same documents: a reload makes new rules for new sessions, and the
+ * old ones live until their last session ends.
  */
 #ifndef SMTPD_RULES_H
 #define SMTPD_RULES_H

@@ -9,11 +9,13 @@
 
 #include "common/ipc/directory.h"
 #include "common/ipc/deposit.h"
+#include "common/ipc/dns.h"
+#include "common/ipc/policy.h"
 #include "smtpd/connection.h"
 #include "smtpd/listener.h"
 
 #define PROCESSES_MAX 4		/* when smtpd_processes is 0, as master counts them */
-#define OPENING_SECONDS 10	/* how long the first clients may wait for qmgr; later ones are told that it is away */
+#define OPENING_SECONDS 10	/* how long the first clients may wait for qmgr */
 
 void
 server_count_processes(struct server *server, const struct settings *settings)
@@ -36,7 +38,8 @@ on_bodies_lost(void *context)
 	connections_body_lost(server);
 }
 
-/* Transactions can begin, or this has been waited for long enough: clients in the kernel's queue are taken from now on. */
+/* Transactions can begin, or this has been waited for long enough: clients in the kernel's queue are taken from
+ * now on. */
 static void
 open_ports(void *context)
 {
@@ -70,7 +73,7 @@ take_settings(struct server *server)
 void
 server_start(struct server *server, struct worker *worker)
 {
-	static const struct depositor_events events = { .lost = on_bodies_lost, .granted = open_ports };
+	static const struct depositor_events events = { .lost = on_bodies_lost, .ready = open_ports };
 	static const struct timeval longest = { OPENING_SECONDS, 0 };
 
 	server->worker = worker;
@@ -91,6 +94,25 @@ server_reload(struct server *server)
 	take_settings(server);
 }
 
+static void
+on_idle_peer_closed(void *context, struct channel *channel, const char *reason)
+{
+	struct server *server = context;
+
+	(void)reason;
+	channel_free(channel == server->resolver ? &server->resolver : &server->policy);
+}
+
+/* A peer that is not asked anything: the pair stays open, so that it does not take us for dead. */
+static void
+hold_open(struct server *server, struct channel **held, const struct ipc_protocol *protocol, int socket)
+{
+	static const struct channel_events events = { .closed = on_idle_peer_closed };
+
+	channel_free(held);
+	*held = channel_open(server->base, socket, protocol, IPC_ASKS, NULL, &events, server);
+}
+
 void
 server_introduce(struct server *server, const struct ipc_protocol *protocol, int socket)
 {
@@ -98,8 +120,12 @@ server_introduce(struct server *server, const struct ipc_protocol *protocol, int
 		depositor_connect(server->depositor, server->base, socket);
 	else if (protocol == &directory_protocol)
 		lookups_connect(server->lookups, server->base, socket);
+	else if (protocol == &dns_protocol)
+		hold_open(server, &server->resolver, protocol, socket);
+	else if (protocol == &policy_protocol)
+		hold_open(server, &server->policy, protocol, socket);
 	else
-		close(socket);	/* resolver and policy: no control asks them yet */
+		close(socket);
 }
 
 static void
@@ -161,6 +187,8 @@ server_stop(struct server *server)
 	if (server->drain_timer != NULL)
 		event_free(server->drain_timer);
 	depositor_free(&server->depositor);
+	channel_free(&server->resolver);
+	channel_free(&server->policy);
 	lookups_free(&server->lookups);
 	limits_free(&server->limits);
 	rules_release(&server->rules);

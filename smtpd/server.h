@@ -32,6 +32,8 @@ struct server {
 	struct session_shared shared;
 	struct depositor *depositor;
 	struct lookups *lookups;
+	struct channel *resolver;		/* held for the controls that ask it; nothing is asked yet */
+	struct channel *policy;
 	struct limits *limits;
 	struct connection_list connections;
 	struct listener_list listeners;

@@ -68,7 +68,8 @@ session_enter(struct session *session, enum session_state state)
 static void
 greet(struct session *session)
 {
-	const char *words = rules_configuration(session->rules)->smtp_greeting.text, *placeholder = strstr(words, "%s");
+	const char *words = rules_configuration(session->rules)->smtp_greeting.text;
+	const char *placeholder = strstr(words, "%s");
 	struct buffer text = BUFFER_INITIALIZER(REPLY_LINE_MAX);
 	char date[40];
 
@@ -86,7 +87,8 @@ greet(struct session *session)
 }
 
 struct session *
-session_new(struct rules *rules, struct session_shared *shared, const struct session_client *client, const char *name)
+session_new(struct rules *rules, struct session_shared *shared, const struct session_client *client,
+    const char *name)
 {
 	struct session *session = memory_new(1, sizeof(*session));
 	const struct document_configuration *configuration = rules_configuration(rules);
@@ -98,7 +100,8 @@ session_new(struct rules *rules, struct session_shared *shared, const struct ses
 	session->began_ms = clock_monotonic_ms();
 	session->ends_by = deadline_after_ms(configuration->session_time_limit.number * 1000);
 	session->reason = "client left";
-	line_reader_init(&session->reader, (size_t)configuration->maximum_command_line_length.number, ENDLESS_LINE);
+	line_reader_init(&session->reader, (size_t)configuration->maximum_command_line_length.number,
+	    ENDLESS_LINE);
 	buffer_init(&session->output, 0);
 	session_enter(session, SESSION_CONNECTED);
 	greet(session);
@@ -135,7 +138,8 @@ session_reply(struct session *session, enum reply reply, const char *argument)
 
 	if (reply_code(reply) >= 500)
 		session->refused = reply;
-	if (reply_code(reply) >= 500 && limit > 0 && ++session->errors > limit && session->state != SESSION_CLOSING) {
+	if (reply_code(reply) >= 500 && limit > 0 && ++session->errors > limit &&
+	    session->state != SESSION_CLOSING) {
 		session_close(session, REPLY_TOO_MANY_ERRORS, NULL, "too many errors");
 		return;
 	}
@@ -264,7 +268,8 @@ session_expired(struct session *session)
 		recipient_found(session, RECIPIENT_CANNOT_BE_FOUND_NOW);
 		break;
 	case SESSION_WAITS_FOR_DEPOSIT:
-		receive_deposited(session, DEPOSIT_TEMPORARY, "Message could not be stored in time, try again later");
+		receive_deposited(session, DEPOSIT_TEMPORARY,
+		    "Message could not be stored in time, try again later");
 		break;
 	case SESSION_WAITS_FOR_CLOSE:
 		break;

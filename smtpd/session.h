@@ -2,8 +2,8 @@
  * session - one SMTP client, from greeting to close
  *
  * Owns:   the start of a line, the replies not yet sent, at most one transaction.
- * Does no I/O: it takes octets and answers, and says what it waits for; connection.h reads, writes and asks for it, and
- *         dialogue files drive it in tests.
+ * Does no I/O: it takes octets and answers, and says what it waits for; connection.h reads, writes and asks for
+ *         it, and dialogue files drive it in tests.
  * Trusts: nobody. The client's octets are hostile; peers' answers arrive typed and bounded.
  * Fails:  a lost client ends the session and frees its transaction; a lost peer becomes a 451.
  */
@@ -25,7 +25,7 @@
 #define SESSION_INPUT_MAX 65536		/* octets for session_input() at a time */
 #define SESSION_OUTPUT_HIGH 16384	/* octets of replies not sent, at which no more commands are read */
 #define SESSION_PROGRESS 65536
-#define SESSION_PEER_TIMEOUT_MS (4 * 60 * 1000)	/* below the 5 and 10 minutes that clients wait, RFC 5321 4.5.3.2 */
+#define SESSION_PEER_TIMEOUT_MS (4 * 60 * 1000)	/* below what clients wait, RFC 5321 4.5.3.2 */
 #define SESSION_CLOSE_TIMEOUT_MS (5 * 1000)
 #define SESSION_LOOKUP_TIMEOUT_MS (30 * 1000)
 #define SESSION_ADDRESS_MAX 46
@@ -97,20 +97,21 @@ struct session {
 	unsigned commands;
 	unsigned idle_commands;			/* their cost since the last accepted message, see verbs.def */
 	unsigned messages;			/* accepted */
-	enum reply refused;			/* the error that the current command was answered with, not yet logged */
+	enum reply refused;			/* the error that answered the current command, not yet logged */
 	const char *reason;			/* why it closes, for the log */
 };
 
 /* rules is held; shared is borrowed. The greeting is in the output. */
-struct session *session_new(struct rules *rules, struct session_shared *shared, const struct session_client *client,
-    const char *name);
+struct session *session_new(struct rules *rules, struct session_shared *shared,
+    const struct session_client *client, const char *name);
 /* Frees the session and what it was doing. The pointer is cleared. */
 void session_free(struct session **session);
 
 /* Whether session_input() would take octets now. */
 bool session_reads(const struct session *session);
 
-/* Takes at most SESSION_INPUT_MAX octets from the client; returns how many. The rest is to be offered again once session_reads(). */
+/* Takes at most SESSION_INPUT_MAX octets from the client; returns how many. The rest is to be offered again once
+ * session_reads(). */
 size_t session_input(struct session *session, const char *data, size_t length);
 
 /* session->deadline has passed. */

@@ -2,7 +2,8 @@
  * transaction - one message on its way in, from MAIL to the answer of qmgr
  *
  * Owns:   the envelope, the content that is in memory, the descriptor of the body file.
- * It is made by an accepted MAIL and freed whole; nothing else clears a field of it, so nothing is left over for the next.
+ * It is made by an accepted MAIL and freed whole; nothing else clears a field of it, so nothing is left over for
+ * the next.
  */
 #ifndef SMTPD_TRANSACTION_H
 #define SMTPD_TRANSACTION_H
@@ -49,8 +50,8 @@ void transaction_refuse(struct transaction *transaction, enum reply reply, const
 enum transaction_addition { RECIPIENT_ADDED, RECIPIENT_KNOWN, RECIPIENT_SURPLUS };
 
 /*
- * Adds a recipient unless it is there already (the whole address compared without case when its domain is local, the local part
- * exactly when it is not) or there are limit others.
+ * Adds a recipient unless it is there already (the whole address compared without case when its domain is local,
+ * the local part exactly when it is not) or there are limit others.
  */
 enum transaction_addition transaction_add_recipient(struct transaction *transaction, const struct address *address,
     bool domain_is_local, size_t limit, struct envelope_recipient **added_out);

@@ -15,7 +15,7 @@ typedef void verb_function(struct session *session, const char *argument, size_t
 /* Runs one command line (without CRLF). */
 void verb_run(struct session *session, const char *line, size_t length);
 
-verb_function verb_ehlo, verb_helo, verb_mail, verb_rcpt, verb_data, verb_bdat, verb_rset, verb_noop, verb_quit, verb_help,
-	verb_vrfy, verb_not_implemented, verb_of_another_protocol;
+verb_function verb_ehlo, verb_helo, verb_mail, verb_rcpt, verb_data, verb_bdat, verb_rset, verb_noop, verb_quit,
+	verb_help, verb_vrfy, verb_not_implemented, verb_of_another_protocol;
 
 #endif

@@ -50,12 +50,13 @@ parse_chunk(const char *argument, size_t length, uint64_t *size_out, bool *is_la
 static enum reply
 judge_chunk(const struct session *session, uint64_t size)
 {
+	const struct document_configuration *configuration = rules_configuration(session->rules);
 	const struct transaction *transaction = session->transaction;
 	uint64_t maximum = session->rules->maximum_size;
 
 	if (session->state != SESSION_RECIPIENTS && session->state != SESSION_CHUNKS)
 		return REPLY_BAD_SEQUENCE;
-	if (maximum != 0 && rules_configuration(session->rules)->oversize_message.number == OVERSIZE_MESSAGE_REFUSE &&
+	if (maximum != 0 && configuration->oversize_message.number == OVERSIZE_MESSAGE_REFUSE &&
 	    size > maximum - (transaction->content.length < maximum ? transaction->content.length : maximum))
 		return REPLY_TOO_LARGE;
 	return REPLY_NONE;

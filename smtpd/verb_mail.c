@@ -14,11 +14,12 @@ may_begin(struct session *session)
 {
 	const struct document_configuration *configuration = rules_configuration(session->rules);
 	const struct session_shared *shared = session->shared;
+	const char *host = rules_host_name(session->rules);
 
 	if (deadline_passed(session->ends_by))
-		session_close(session, REPLY_SESSION_TOO_LONG, rules_host_name(session->rules), "session time limit");
+		session_close(session, REPLY_SESSION_TOO_LONG, host, "session time limit");
 	else if (session->messages >= configuration->maximum_messages_per_session.number)
-		session_close(session, REPLY_SESSION_TOO_LONG, rules_host_name(session->rules), "message limit");
+		session_close(session, REPLY_SESSION_TOO_LONG, host, "message limit");
 	else if (!shared->connected || shared->next_id == shared->end_id)
 		session_reply(session, REPLY_TRY_LATER, "Queue is not available now, try again later");
 	else if (!shared->accepting)
@@ -79,8 +80,8 @@ verb_mail(struct session *session, const char *argument, size_t length)
 		session_reply(session, REPLY_BAD_SENDER, error.text);
 		return;
 	}
-	if (!mail_parameters_parse(argument + consumed, length - consumed, &session->rules->parameters, &parameters,
-	    &refusal)) {
+	if (!mail_parameters_parse(argument + consumed, length - consumed, &session->rules->parameters,
+	    &parameters, &refusal)) {
 		session_reply(session, refusal.reply, refusal.text);
 		return;
 	}

@@ -16,7 +16,8 @@ parse(struct session *session, const char *argument, size_t length, struct recip
 	struct error error = ERROR_INITIALIZER;
 	size_t consumed;
 
-	if (path_parse(argument, length, "TO:", ADDRESS_ALLOW_BARE_POSTMASTER, &recipient->address, &consumed, &error) != 0) {
+	if (path_parse(argument, length, "TO:", ADDRESS_ALLOW_BARE_POSTMASTER, &recipient->address, &consumed,
+	    &error) != 0) {
 		session_reply(session, REPLY_BAD_RECIPIENT, error.text);
 		return false;
 	}

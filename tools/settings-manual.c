@@ -91,6 +91,8 @@ main(void)
 
 			printf(".It Va %s\n", setting_row_label(&document->settings[i], label));
 			print_text(document->settings[i].help);
+			if (!setting_row_has_effect((enum document_kind)kind, &document->settings[i]))
+				fputs("Without effect in this version.\n", stdout);
 			fputs(".br\n", stdout);
 			print_allowed(&document->settings[i]);
 		}

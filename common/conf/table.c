@@ -98,6 +98,24 @@ settings_document(const struct settings *settings, enum document_kind kind, size
 	return documents + index * row->size;
 }
 
+static const struct {
+	enum document_kind kind;
+	size_t offset;
+} without_effect[] = {
+#define WITHOUT_EFFECT(kind, key) { KIND_##kind, offsetof(struct document_##kind, key) },
+#include "common/conf/without_effect.def"
+#undef WITHOUT_EFFECT
+};
+
+bool
+setting_row_has_effect(enum document_kind kind, const struct setting_row *row)
+{
+	for (size_t i = 0; i < sizeof(without_effect) / sizeof(without_effect[0]); i++)
+		if (without_effect[i].kind == kind && without_effect[i].offset == row->offset)
+			return false;
+	return true;
+}
+
 size_t
 settings_document_count(const struct settings *settings, enum document_kind kind)
 {

@@ -98,6 +98,9 @@ const char *const *type_choice_words(enum value_type type);
 /* Whether role may see this setting. master and the control command see everything. */
 bool setting_row_is_seen_by(const struct setting_row *row, enum role role);
 
+/* Whether a program of this version reads it (without_effect.def). */
+bool setting_row_has_effect(enum document_kind kind, const struct setting_row *row);
+
 /* The setting of row in document, the n-th document of a kind, and how many there are. */
 struct setting *document_setting(void *document, const struct setting_row *row);
 const struct setting *document_setting_const(const void *document, const struct setting_row *row);

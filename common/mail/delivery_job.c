@@ -95,7 +95,7 @@ packet_end(const struct buffer *results, size_t offset)
 {
 	struct delivery_result result;
 	struct wire_reader reader;
-	const uint8_t *begin = (const uint8_t *)results->data + offset;
+	const uint8_t *begin = (const uint8_t *)buffer_text(results) + offset;
 	size_t end = offset;
 
 	wire_reader_init(&reader, begin, results->length - offset);

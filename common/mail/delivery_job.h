@@ -1,13 +1,15 @@
 /*
  * delivery_job - the serving side of the deliver protocol, for smtp and local
  *
- * Owns:   the channel to qmgr and every job: its envelope, its content (in memory or as a descriptor), its results.
- * Trusts: nobody. Lengths are bounded before anything is allocated; a stream that does not add up ends the channel.
- * Bounds: the protocol's window of jobs; what one job may hold is bounded here, what all hold by qmgr's own limits.
+ * Owns:   the channel to qmgr and every job: its envelope, its content (in memory or as a descriptor), its
+ *         results. Trusts: nobody. Lengths are bounded before anything is allocated; a stream that does not
+ *         add up ends the channel. Bounds: the protocol's window of jobs; what one job may hold is bounded
+ *         here, what all hold by qmgr's own limits.
  *
- * When qmgr dies, jobs that are here whole go on. The next qmgr is told which recipients are held and gets their results
- * late, and so does it for the final results of the last seconds, which its predecessor may not have recorded: nothing
- * that was delivered is delivered again. Jobs whose stream was cut are forgotten; qmgr schedules them anew.
+ * When qmgr dies, jobs that are here whole go on. The next qmgr is told which recipients are held and gets
+ * their results late, and so does it for the final results of the last seconds, which its predecessor may not
+ * have recorded: nothing that was delivered is delivered again. Jobs whose stream was cut are forgotten; qmgr
+ * schedules them anew.
  */
 #ifndef COMMON_MAIL_DELIVERY_JOB_H
 #define COMMON_MAIL_DELIVERY_JOB_H

@@ -3,7 +3,8 @@
 
 #include <stdint.h>
 
-/* Octets of the sequence that a lead octet announces and the smallest character it may stand for; 0: not a lead octet. */
+/* Octets of the sequence that a lead octet announces and the smallest character it may stand for; 0: not a lead
+ * octet. */
 static size_t
 sequence_length(unsigned char lead, uint32_t *bits_out, uint32_t *smallest_out)
 {

@@ -71,8 +71,8 @@ begin_dropping(struct line_reader *reader, const char *data, size_t length, size
 }
 
 enum line_result
-line_reader_take(struct line_reader *reader, const char *data, size_t length, size_t *taken_out, const char **line_out,
-    size_t *line_length_out)
+line_reader_take(struct line_reader *reader, const char *data, size_t length, size_t *taken_out,
+    const char **line_out, size_t *line_length_out)
 {
 	struct buffer *pending = &reader->pending;
 	size_t ending;

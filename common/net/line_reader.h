@@ -1,8 +1,9 @@
 /*
  * line_reader - cuts a stream of octets into lines that end in CRLF, and only in CRLF
  *
- * A CR or LF alone is an octet of its line like any other (the caller refuses the line whole), so it can never make two
- * lines of one. A line that arrives in one piece is lent from the caller's memory: between lines the reader owns none.
+ * A CR or LF alone is an octet of its line like any other (the caller refuses the line whole), so it can never
+ * make two lines of one. A line that arrives in one piece is lent from the caller's memory: between lines the
+ * reader owns none.
  */
 #ifndef COMMON_NET_LINE_READER_H
 #define COMMON_NET_LINE_READER_H
@@ -32,8 +33,8 @@ void line_reader_init(struct line_reader *reader, size_t limit, size_t endless);
 void line_reader_free(struct line_reader *reader);
 
 /*
- * Looks for the end of a line in data. *taken_out is how many octets were used up. For LINE_COMPLETE *line_out is the line
- * without its CRLF, lent until the next call or until data goes.
+ * Looks for the end of a line in data. *taken_out is how many octets were used up. For LINE_COMPLETE *line_out is
+ * the line without its CRLF, lent until the next call or until data goes.
  */
 enum line_result line_reader_take(struct line_reader *reader, const char *data, size_t length, size_t *taken_out,
     const char **line_out, size_t *line_length_out);

@@ -39,8 +39,8 @@ void smtp_reply_free(struct smtp_reply *reply);
 void smtp_reply_clear(struct smtp_reply *reply);
 
 /*
- * Reads on. *consumed_out octets belong to this reply; when it is complete, what follows them is the next reply's. A
- * complete reply must be cleared before the next one is read.
+ * Reads on. *consumed_out octets belong to this reply; when it is complete, what follows them is the next
+ * reply's. A complete reply must be cleared before the next one is read.
  */
 enum smtp_reply_progress smtp_reply_read(struct smtp_reply *reply, const char *data, size_t length,
     size_t *consumed_out);

@@ -19,6 +19,7 @@
 
 #define READ_SIZE (128 * 1024)
 #define FOLDER_COUNT 256
+#define LAST_FOLDER "ff"	/* made last: when it is there, all are */
 
 struct body_job {
 	struct job job;
@@ -355,7 +356,6 @@ remove_orphans_in(struct store *store, const char *name)
 int
 bodies_open(struct store *store, struct error *error)
 {
-	bool made = false;
 	char name[4];
 
 	if (mkdirat(store->journal.folder, "bodies", 0700) < 0 && errno != EEXIST)
@@ -363,14 +363,14 @@ bodies_open(struct store *store, struct error *error)
 	store->bodies = openat(store->journal.folder, "bodies", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store->bodies < 0)
 		return error_system(error, errno, "open bodies");
+	if (faccessat(store->bodies, LAST_FOLDER, F_OK, 0) == 0)
+		return 0;
 	for (unsigned i = 0; i < FOLDER_COUNT; i++) {
 		snprintf(name, sizeof(name), "%02x", i);
-		if (mkdirat(store->bodies, name, 0700) == 0)
-			made = true;
-		else if (errno != EEXIST)
+		if (mkdirat(store->bodies, name, 0700) < 0 && errno != EEXIST)
 			return error_system(error, errno, "make bodies/%s", name);
 	}
-	if (made && (fsync(store->bodies) < 0 || fsync(store->journal.folder) < 0))
+	if (fsync(store->bodies) < 0 || fsync(store->journal.folder) < 0)
 		return error_system(error, errno, "flush bodies");
 	return 0;
 }

@@ -189,6 +189,15 @@ copy_holds(struct store *store, const struct store_batch *batch)
 	return holds;
 }
 
+static void
+tell_copied(struct store *store, const struct store_batch *batch)
+{
+	struct request *request = request_new(REQUEST_COPIED, batch->entries[0].id);
+
+	request->content_length = batch_record_length(batch);
+	reader_ask(store, request);
+}
+
 /* Hands the batches back; the error, if there is one, becomes theirs. */
 static void
 finish(struct store *store, struct store_batch *first, const struct error *error)
@@ -201,11 +210,9 @@ finish(struct store *store, struct store_batch *first, const struct error *error
 		if (error != NULL)
 			batch_fail(batch, error);
 		if (batch->is_copy) {
-			struct request *request = request_new(REQUEST_COPIED, batch->entries[0].id);
-
-			request->content_length = batch_record_length(batch);
+			if (!batch->applied)
+				tell_copied(store, batch);
 			batch_free(batch);
-			reader_ask(store, request);
 			continue;
 		}
 		*last = &batch->completion;
@@ -380,8 +387,13 @@ write_group(struct store *store, struct group *group)
 	committer->offset = align_up(offset, SEGMENT_PAGE);
 	committer->flushed = committer->next_sequence - 1;
 	pthread_mutex_lock(&store->lock);
-	for (struct store_batch *batch = group->first; batch != NULL; batch = batch->next)
+	for (struct store_batch *batch = group->first; batch != NULL; batch = batch->next) {
 		apply_batch(store, batch);
+		batch->applied = true;
+		/* Under the lock: a checkpoint that includes the sequence also includes the row's change. */
+		if (batch->is_copy)
+			tell_copied(store, batch);
+	}
 	pthread_mutex_unlock(&store->lock);
 	finish(store, group->first, NULL);
 }

@@ -23,8 +23,8 @@
 
 #define VERSION 1
 #define CACHE_OCTETS (32 * 1024 * 1024)
-#define LOG_BUFFER (1024 * 1024)
-#define LOG_FILE (16 * 1024 * 1024)
+#define LOG_BUFFER (512 * 1024)
+#define LOG_FILE (4 * 1024 * 1024)	/* every start fills the rest of one with zeroes */
 #define TRANSACTION_MAX 2000	/* changes in one transaction at most: bounds the log that it pins */
 #define TIME_SIZE 8
 #define ID_SIZE 8
@@ -245,18 +245,19 @@ next_destination(const uint8_t *at, const uint8_t *end, const uint8_t **text_out
 static void
 add_destination(struct buffer *destinations, const char *name, int64_t next_attempt)
 {
-	const uint8_t *text, *end = (const uint8_t *)destinations->data + destinations->length, *next;
+	const uint8_t *start = (const uint8_t *)buffer_text(destinations), *end = start + destinations->length;
+	const uint8_t *text, *next;
 	uint8_t key[TIME_SIZE];
 	size_t length;
 
-	for (const uint8_t *at = (const uint8_t *)destinations->data; at != NULL; at = next) {
+	for (const uint8_t *at = start; at != NULL; at = next) {
 		next = next_destination(at, end, &text, &length);
 		if (next == NULL)
 			break;
 		if (strcmp((const char *)text, name) != 0)
 			continue;
 		if (next_attempt < time_of(at))
-			time_key(next_attempt, (uint8_t *)destinations->data + (at - (const uint8_t *)destinations->data));
+			time_key(next_attempt, (uint8_t *)destinations->data + (at - start));
 		return;
 	}
 	time_key(next_attempt, key);

@@ -63,6 +63,7 @@ struct store_batch {
 	uint64_t contents;		/* octets of inline contents */
 	bool urgent;
 	bool only_adds;			/* nothing but new messages: waits when the disk is full */
+	bool applied;			/* flushed, and the table knows */
 	bool is_copy;			/* made by copy_forward.c */
 	uint64_t copy_through;		/* of a copy: what it includes */
 	uint16_t copy_through_entry;

@@ -60,7 +60,7 @@ look_at(struct journal *journal, const char *name, uint32_t number, struct findi
 		close(file);
 		return 0;
 	}
-	segment.size = (uint64_t)status.st_size;
+	segment.size = segment.made_size = (uint64_t)status.st_size;
 	switch (segment_headers_read(file, &header)) {
 	case SEGMENT_HEADER_NEWER:
 		close(file);
@@ -71,7 +71,8 @@ look_at(struct journal *journal, const char *name, uint32_t number, struct findi
 		segment.epoch = header.epoch;
 		segment.first = header.first;
 		segment.end = header.end;
-		segment.suspect = header.size != segment.size;
+		segment.made_size = header.size;
+		segment.suspect = segment.made_size != segment.size;
 		segment.mailbox = header.mailbox;
 		if (segment.serial > finding->newest) {
 			finding->newest = segment.serial;

@@ -21,6 +21,7 @@ struct segment {
 	uint64_t first;			/* 0: unknown, both headers are lost */
 	uint64_t end;			/* of the segment before */
 	uint64_t size;
+	uint64_t made_size;		/* as its header says */
 	uint64_t live;			/* live octets */
 	uint64_t mailbox;
 	uint32_t number;		/* of the file's name */

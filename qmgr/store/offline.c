@@ -308,7 +308,7 @@ verify_segments(struct verification *verification)
 		segment_name(used->list[i].number, name);
 		if (used->list[i].first == 0)
 			tell(verification, 0, name, 0, "both headers are lost");
-		else if (used->list[i].suspect)
+		else if (used->list[i].size != used->list[i].made_size)
 			tell(verification, 0, name, used->list[i].size, "the file does not have the size it was made with");
 	}
 }

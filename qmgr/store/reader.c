@@ -138,6 +138,14 @@ drop(struct store *store, uint64_t id)
 
 /* ---- the index: settling, losing it, making it again ---- */
 
+static int
+by_id(const void *a, const void *b)
+{
+	const uint64_t *first = a, *second = b;
+
+	return *first < *second ? -1 : *first > *second;
+}
+
 struct id_list {
 	uint64_t *ids;
 	size_t count;
@@ -218,6 +226,8 @@ reader_settle(struct store *store, struct error *error)
 	struct id_list list = list_ids(store, MESSAGE_WAITING, false);
 	int result = 0;
 
+	/* In the order of ids journal and index are read and written nearly in sequence. */
+	qsort(list.ids, list.count, sizeof(*list.ids), by_id);
 	for (size_t i = 0; i < list.count && result == 0; i++) {
 		result = settle_one(store, list.ids[i], error);
 		if (result == 0 && store->reader.index != NULL && i % SETTLE_COMMIT == SETTLE_COMMIT - 1)
@@ -227,14 +237,6 @@ reader_settle(struct store *store, struct error *error)
 	if (result == 0 && store->reader.index != NULL)
 		result = index_commit(store->reader.index, error);
 	return result;
-}
-
-static int
-by_id(const void *a, const void *b)
-{
-	const uint64_t *first = a, *second = b;
-
-	return *first < *second ? -1 : *first > *second;
 }
 
 struct merging {

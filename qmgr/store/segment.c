@@ -144,7 +144,7 @@ static bool
 good_at(const char *data, uint64_t size, const struct segment_frame *frame, uint64_t offset, struct record_head *head)
 {
 	return offset < size && record_is_good(data + offset, size - offset, frame->mailbox, frame->serial, head) &&
-	    !(frame->closed && head->sequence > frame->claimed);
+	    head->sequence != 0 && head->sequence != UINT64_MAX && !(frame->closed && head->sequence > frame->claimed);
 }
 
 /* Where the record behind a bad one begins, if the bad one's head still says so and a good one is there; 0 otherwise. */

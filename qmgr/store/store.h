@@ -73,7 +73,8 @@ bool store_accepts(const struct store *store);
 struct store_batch;
 struct store_batch *store_batch_new(struct store *store);
 /* A new message. content is held until the commit, or NULL when the body is the file of store_body_create(), body_length octets long; the
- * store reads the file's length and checksum itself and flushes it before the record. The envelope is encoded now. */
+ * store reads the file's length and checksum itself and flushes it before the record. The envelope is encoded now. Batches are written
+ * in the order of store_commit(), but one with a file takes longer: say nothing more about its message before it succeeded. */
 void store_batch_add(struct store_batch *batch, const struct envelope *envelope, struct store_content *content,
     uint64_t body_length);
 /* The state of some recipients changed, or recipients were added: those with chosen[i] (recipient_count flags) are recorded whole. */

@@ -19,7 +19,7 @@ enum control_stage { CONTROL_AT_RCPT };
 enum control_verdict {
 	CONTROL_PASSES,
 	CONTROL_REFUSES,
-	CONTROL_ASKS_DIRECTORY,		/* judge the answer with control_judge_finding(), then go on with the next control */
+	CONTROL_ASKS_DIRECTORY,		/* control_judge_finding() judges the answer; then the next control */
 };
 
 struct control_judgement {
@@ -37,7 +37,8 @@ struct control_question {
 typedef struct control_judgement control_function(const struct control_question *question);
 
 /* Asks the controls of a stage from number *next on; *next is then the one after the last that was asked. */
-struct control_judgement controls_judge(enum control_stage stage, const struct control_question *question, size_t *next);
+struct control_judgement controls_judge(enum control_stage stage, const struct control_question *question,
+    size_t *next);
 
 /* What the directory's answer about a recipient means. */
 struct control_judgement control_judge_finding(const struct rules *rules, enum recipient_finding finding);

@@ -1,8 +1,9 @@
 /*
  * relay - a recipient outside the local Internet domains is a relay attempt
  *
- * Refused unless the client is exempt: a host of relay_enforcement_exclude_hosts, or a user of this host. Routed addresses
- * (user%dom@local, "user@dom"@local, dom!user@local) are unwrapped first, so that none of them makes us relay for a stranger.
+ * Refused unless the client is exempt: a host of relay_enforcement_exclude_hosts, or a user of this host. Routed
+ * addresses (user%dom@local, "user@dom"@local, dom!user@local) are unwrapped first, so that none of them makes us
+ * relay for a stranger.
  */
 #include <string.h>
 #include <strings.h>
@@ -37,8 +38,8 @@ leads_elsewhere(const struct rules *rules, const struct recipient *recipient)
 {
 	char path[ADDRESS_LOCAL_PART_MAX + 1], domain[ADDRESS_LOCAL_PART_MAX + 1], *separator;
 
-	if (recipient_lookup_unwrap(rules->settings, &recipient->address, recipient->primary_domain, path, domain) &&
-	    !is_ours(rules, domain))
+	if (recipient_lookup_unwrap(rules->settings, &recipient->address, recipient->primary_domain, path,
+	    domain) && !is_ours(rules, domain))
 		return true;
 	strlcpy(path, recipient->address.local_part, sizeof(path));
 	for (;;) {

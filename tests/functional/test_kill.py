@@ -142,8 +142,13 @@ def drain(service, seconds):
 class KillLoad(Load):
     """Goes on until it is told that the kills are over."""
 
-    def __init__(self, service, clients=8):
-        super().__init__(service, 10**9, clients)
+    def __init__(self, service, clients=8, pause=0, large_every=50):
+        self.pause = pause      # between two messages of a client, seconds
+        super().__init__(service, 10**9, clients, large_every)
+
+    def one(self, client, number):
+        time.sleep(self.pause)
+        return super().one(client, number)
 
     def wait_accepted(self, count, seconds):
         """Until so many are accepted in all."""

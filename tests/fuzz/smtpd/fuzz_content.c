@@ -1,5 +1,6 @@
 /*
- * fuzz_content - data ends at the first CRLF.CRLF and nowhere else, however it is cut, and flawless content has only CRLF
+ * fuzz_content - data ends at the first CRLF.CRLF and nowhere else, however it is cut, and flawless content has
+ * only CRLF
  *
  * The first octet says how the rest is cut.
  */

@@ -364,6 +364,7 @@ probable_slips_are_warnings(void **state UNUSED)
 		{ "relay_host = x.example", "no mail goes to the relay host" },
 		{ "dns_blacklist_filters = enabled", "nothing is filtered" },
 		{ "oversize_message = report", "forged senders" },
+		{ "journaling = disabled", "no effect in this version" },
 	};
 
 	for (size_t i = 0; i < ARRAY_COUNT(slips); i++) {
@@ -378,7 +379,8 @@ probable_slips_are_warnings(void **state UNUSED)
 		conf_folder_write(&folder, "configurations.conf", text);
 		settings = documents_read(folder.path, &report);
 		assert_non_null(settings);
-		assert_int_equal(report.warning_count, 1);
+		/* Some of them have no effect in this version, which is said besides. */
+		assert_in_range(report.warning_count, 1, 2);
 		assert_non_null(strstr(report.warnings.data, slips[i][1]));
 		assert_non_null(strstr(report.warnings.data, "configurations.conf:2: "));
 		settings_release(&settings);

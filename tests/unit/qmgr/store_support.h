@@ -427,6 +427,30 @@ box_body_is_right(struct box *box, uint64_t id, size_t length)
 	return right;
 }
 
+/* A number of store_status(). */
+UNUSED static unsigned
+box_number(struct box *box, const char *name)
+{
+	struct buffer lines = BUFFER_INITIALIZER(0);
+	char wanted[64];
+	unsigned number;
+
+	store_status(box->store, &lines);
+	snprintf(wanted, sizeof(wanted), "\n%s=", name);
+	number = (unsigned)atoi(strstr(lines.data, wanted) + strlen(wanted));
+	buffer_free(&lines);
+	return number;
+}
+
+UNUSED static void
+box_remove_index(const struct box *box)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/index", box->folder);
+	support_remove(path);
+}
+
 /* Each file of the journal, with its name. */
 UNUSED static void
 support_each_segment(const char *folder, void (*each)(void *context, const char *path), void *context)

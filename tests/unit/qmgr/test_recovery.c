@@ -10,6 +10,14 @@
 #include "qmgr/store/record.h"
 #include "qmgr/store/segment.h"
 
+/* Berkeley DB forgets some memory when it recovers a damaged environment. */
+const char *__lsan_default_suppressions(void);
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:libdb-5.3";
+}
+
 /* ---- hands on the files ---- */
 
 static void
@@ -111,15 +119,6 @@ find_record(const char *path, uint64_t id, uint64_t *length_out)
 	return found;
 }
 
-static void
-remove_index(const struct box *box)
-{
-	char path[256];
-
-	path_of(box, "index", path);
-	support_remove(path);
-}
-
 static bool
 has(struct box *box, uint64_t id)
 {
@@ -147,7 +146,7 @@ a_damaged_record_is_set_aside_and_all_else_goes_on(void **state)
 	segment = newest_segment(box);
 	offset = find_record(segment.path, 3, &length);
 	write_at(segment.path, offset + length - 10, "damage", 6);
-	remove_index(box);
+	box_remove_index(box);
 	box_open(box);
 	assert_int_equal(box->summary.damaged, 1);
 	assert_int_equal(box->summary.messages, 4);
@@ -160,7 +159,7 @@ a_damaged_record_is_set_aside_and_all_else_goes_on(void **state)
 	box_add(box, 6, 1000);
 	box_run_ms(box, 1000);
 	box_reopen(box);
-	remove_index(box);
+	box_remove_index(box);
 	box_reopen(box);
 	assert_int_equal(box->summary.messages, 5);
 	assert_int_equal(box->summary.damaged, 0);
@@ -200,7 +199,7 @@ a_segment_that_lost_a_header_or_both_is_still_read(void **state)
 	box_close(box);
 	segment = newest_segment(box);
 	write_zeroes(segment.path, 0, 4096);
-	remove_index(box);
+	box_remove_index(box);
 	box_open(box);
 	assert_int_equal(box->summary.messages, 5);
 	assert_int_equal(box->summary.damaged, 0);
@@ -208,7 +207,7 @@ a_segment_that_lost_a_header_or_both_is_still_read(void **state)
 	epoch = box->summary.epoch;
 	box_close(box);
 	write_zeroes(newest_segment(box).path, 0, 8192);
-	remove_index(box);
+	box_remove_index(box);
 	box_open(box);
 	assert_int_equal(box->summary.messages, 6);
 	assert_true(box->summary.epoch > epoch);
@@ -228,7 +227,7 @@ a_segment_cut_short_loses_only_what_was_cut(void **state)
 	segment = newest_segment(box);
 	offset = find_record(segment.path, 4, &length);
 	assert_int_equal(truncate(segment.path, (off_t)offset + 5), 0);
-	remove_index(box);
+	box_remove_index(box);
 	box_open(box);
 	assert_int_equal(box->summary.messages, 3);
 	box_add(box, 6, 1000);
@@ -266,7 +265,7 @@ foreign_and_empty_files_do_no_harm(void **state)
 	path_of(box, "journal/seg-000500.new", path);
 	file = open(path, O_WRONLY | O_CREAT, 0600);
 	close(file);
-	remove_index(box);
+	box_remove_index(box);
 	box_open(box);
 	assert_int_equal(box->summary.messages, 1);
 	assert_int_equal(box->summary.damaged, 0);
@@ -347,7 +346,7 @@ ghosts_of_a_torn_commit_do_not_come_back_after_a_second_crash(void **state)
 	box_close(box);
 	support_copy(copy, box->folder);
 	write_zeroes(segment.path, offset, SEGMENT_PAGE);
-	remove_index(box);
+	box_remove_index(box);
 	box_open(box);
 	assert_true(has(box, 1));
 	assert_false(has(box, 10) || has(box, 11) || has(box, 12));
@@ -359,7 +358,7 @@ ghosts_of_a_torn_commit_do_not_come_back_after_a_second_crash(void **state)
 	box_close(box);
 	support_copy(copy, box->folder);
 	support_remove(copy);
-	remove_index(box);
+	box_remove_index(box);
 	box_open(box);
 	assert_false(has(box, 10) || has(box, 11) || has(box, 12));
 	assert_true(has(box, 1));
@@ -376,6 +375,13 @@ an_index_that_knows_more_than_the_journal_is_not_believed(void **state)
 
 	box_add(box, 1, 100);
 	segment = add_three_in_one_commit(box, 10, &offset);
+	for (uint64_t id = 10; id <= 12; id++) {
+		struct envelope envelope;
+
+		support_envelope(&envelope, id, 3);
+		store_park(box->store, &envelope, false);
+		envelope_free(&envelope);
+	}
 	box_close(box);
 	/* The disk kept the index, closed in order, and lost the journal's last commit. */
 	write_zeroes(segment.path, offset, BOX_SEGMENT - offset);
@@ -422,6 +428,7 @@ an_older_index_is_brought_up_to_date(void **state)
 	assert_int_equal(box->listed[5].id, 11);
 	for (uint64_t id = 6; id <= 11; id++)
 		assert_true(box_content_is_right(box, id, 100));
+	assert_int_equal(box_number(box, "damaged"), 0);
 }
 
 /* ---- the index is damaged ---- */
@@ -464,20 +471,21 @@ damage_index(const struct box *box, const char *how, const char *only)
 static void
 a_damaged_index_never_loses_mail(void **state)
 {
-	static const char *const hows[] = { "truncate", "flip", "empty" };
-	static const char *const files[] = { NULL, "message", "envelope", "due", "meta" };
+	static const struct {
+		const char *how, *file;		/* NULL: all */
+	} cases[] = { { "truncate", NULL }, { "flip", NULL }, { "empty", NULL }, { "flip", "message" }, { "truncate", "envelope" },
+		{ "flip", "due" }, { "empty", "meta" } };
 	struct box *box = *state;
 
 	for (uint64_t id = 1; id <= 20; id++)
 		box_add(box, id, 100);
-	for (size_t how = 0; how < ARRAY_COUNT(hows); how++)
-		for (size_t file = 0; file < ARRAY_COUNT(files); file++) {
-			box_close(box);
-			damage_index(box, hows[how], files[file]);
-			box_open(box);
-			assert_int_equal(box_list(box, 0, 100), 20);
-			assert_int_equal(box_take_due(box, INT64_MAX, 100), 20);
-		}
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		box_close(box);
+		damage_index(box, cases[i].how, cases[i].file);
+		box_open(box);
+		assert_int_equal(box_list(box, 0, 100), 20);
+		assert_int_equal(box_take_due(box, INT64_MAX, 100), 20);
+	}
 }
 
 static void
@@ -534,7 +542,7 @@ a_failed_write_is_told_and_the_store_recovers_by_itself(void **state)
 	box_add(box, 3, 1000);
 	assert_false(box->failed);
 	assert_false(store_knows(box->store, 2));
-	remove_index(box);
+	box_remove_index(box);
 	box_reopen(box);
 	assert_true(has(box, 1));
 	assert_false(has(box, 2));

@@ -370,20 +370,6 @@ a_list_goes_on_where_it_ended(void **state)
 
 /* ---- segments ---- */
 
-static unsigned
-status_number(struct box *box, const char *name)
-{
-	struct buffer lines = BUFFER_INITIALIZER(0);
-	char wanted[64];
-	unsigned number;
-
-	store_status(box->store, &lines);
-	snprintf(wanted, sizeof(wanted), "\n%s=", name);
-	number = (unsigned)atoi(strstr(lines.data, wanted) + strlen(wanted));
-	buffer_free(&lines);
-	return number;
-}
-
 static void
 segments_are_used_again(void **state)
 {
@@ -395,8 +381,8 @@ segments_are_used_again(void **state)
 		if (id % 50 == 0)
 			box_run_ms(box, 250);
 	}
-	assert_in_range(status_number(box, "segments") + status_number(box, "free_segments"), 2, 12);
-	assert_in_range(status_number(box, "live_octets"), 0, 0);
+	assert_in_range(box_number(box, "segments") + box_number(box, "free_segments"), 2, 12);
+	assert_in_range(box_number(box, "live_octets"), 0, 0);
 	box_reopen(box);
 	assert_int_equal(box->summary.messages, 0);
 }
@@ -420,10 +406,10 @@ a_few_long_lived_messages_do_not_hold_on_to_the_disk(void **state)
 			envelope_free(&envelope);
 		}
 	}
-	for (unsigned i = 0; i < 40 && status_number(box, "segments") > 12; i++)
+	for (unsigned i = 0; i < 40 && box_number(box, "segments") > 12; i++)
 		box_run_ms(box, 100);
-	assert_in_range(status_number(box, "segments"), 1, 12);
-	assert_true(status_number(box, "copied_octets") > 0);
+	assert_in_range(box_number(box, "segments"), 1, 12);
+	assert_true(box_number(box, "copied_octets") > 0);
 	for (uint64_t id = 40; id <= 600; id += 40)
 		assert_true(box_content_is_right(box, id, 10000));
 	box_reopen(box);
@@ -434,6 +420,87 @@ a_few_long_lived_messages_do_not_hold_on_to_the_disk(void **state)
 		box_done(box, id);
 	box_reopen(box);
 	assert_int_equal(box->summary.messages, 0);
+}
+
+/* Traffic that comes and goes, so that the oldest segment is emptied again and again. */
+static void
+pass_by(struct box *box, uint64_t id)
+{
+	struct store_batch *batch = store_batch_new(box->store);
+
+	batch_add_message(batch, id, 20000, 1);
+	store_commit(box->store, batch, true, NULL, NULL);
+	batch = store_batch_new(box->store);
+	store_batch_done(batch, id);
+	store_commit(box->store, batch, true, NULL, NULL);
+}
+
+static void
+what_happens_while_a_message_is_copied_is_not_undone_by_the_copy(void **state)
+{
+	enum { MESSAGES = 12, RECIPIENTS = 64 };
+	struct box *box = *state;
+	struct envelope envelopes[MESSAGES];
+
+	for (uint64_t id = 1; id <= MESSAGES; id++) {
+		struct store_batch *batch = store_batch_new(box->store);
+
+		batch_add_message(batch, id, 2000, RECIPIENTS);
+		box_commit(box, batch);
+		support_envelope(&envelopes[id - 1], id, RECIPIENTS);
+	}
+	/* Each recipient is recorded once only: a copy that did not know of it and hid it would be seen. */
+	for (unsigned i = 0; i < MESSAGES * RECIPIENTS; i++) {
+		struct store_batch *batch = store_batch_new(box->store);
+		bool chosen[RECIPIENTS] = { false };
+
+		chosen[i / MESSAGES] = true;
+		envelopes[i % MESSAGES].recipients[i / MESSAGES].state = RECIPIENT_DELIVERED;
+		store_batch_update(batch, &envelopes[i % MESSAGES], chosen);
+		pass_by(box, 1000 + i);
+		box_commit(box, batch);
+	}
+	for (unsigned i = 0; i < MESSAGES; i++)
+		envelope_free(&envelopes[i]);
+	assert_true(box_number(box, "copied_octets") > MESSAGES * 2000);
+	box_close(box);
+	box_remove_index(box);
+	box_open(box);
+	assert_int_equal(box_list(box, 0, 100), MESSAGES);
+	for (unsigned i = 0; i < MESSAGES; i++)
+		assert_int_equal(box->listed[i].delivered, RECIPIENTS);
+}
+
+static void
+a_parked_message_that_is_ended_while_it_is_copied_does_not_come_back(void **state)
+{
+	enum { MESSAGES = 400 };
+	struct box *box = *state;
+
+	for (uint64_t id = 1; id <= MESSAGES; id++) {
+		struct store_batch *batch = store_batch_new(box->store);
+
+		batch_add_message(batch, id, 100, 1);
+		store_commit(box->store, batch, id % 50 == 0, box_committed, box);
+	}
+	box_wait(box, MESSAGES);
+	for (uint64_t id = 1; id <= MESSAGES; id++) {
+		struct envelope envelope;
+
+		support_envelope(&envelope, id, 1);
+		store_park(box->store, &envelope, false);
+		envelope_free(&envelope);
+	}
+	for (uint64_t id = 1; id <= MESSAGES; id++) {
+		pass_by(box, 1000 + id);
+		box_done(box, id);
+	}
+	assert_true(box_number(box, "copied_octets") > 0);
+	box_close(box);
+	box_remove_index(box);
+	box_open(box);
+	assert_int_equal(box_list(box, 0, 1000), 0);
+	assert_int_equal(box_number(box, "live_octets"), 0);
 }
 
 /* ---- set-up ---- */
@@ -482,6 +549,8 @@ main(void)
 		CASE(a_list_goes_on_where_it_ended),
 		CASE(segments_are_used_again),
 		CASE(a_few_long_lived_messages_do_not_hold_on_to_the_disk),
+		CASE(a_parked_message_that_is_ended_while_it_is_copied_does_not_come_back),
+		CASE(what_happens_while_a_message_is_copied_is_not_undone_by_the_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

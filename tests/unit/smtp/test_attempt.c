@@ -318,10 +318,11 @@ offer(struct scene *scene, unsigned recipients, const char *next_hop, const char
 	static uint64_t number;
 	struct envelope envelope;
 	struct buffer stream = BUFFER_INITIALIZER(0);
-	struct deliver_begin begin = { .job = ++number, .message_id = number, .transport = TRANSPORT_SMTP,
+	struct deliver_begin begin = { .job = number + 1, .message_id = number + 1, .transport = TRANSPORT_SMTP,
 		.next_hop = next_hop, .content_length = strlen(content), .body = -1 };
 	unsigned i;
 
+	number++;
 	envelope_init(&envelope);
 	envelope.sender = memory_copy_string("a@b.example");
 	for (i = 0; i < recipients; i++)

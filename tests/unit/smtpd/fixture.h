@@ -4,8 +4,8 @@
  * The settings are the defaults of settings.def; fixture_set() changes one by its name in the file. The server is
  * hub.ours.example, its local Internet domain ours.example; aliases.example is an alias of it.
  *
- * The part before the @ decides what the directory says: people are alice, bob and those that begin with "user"; "team" is a group,
- * "twins" are ambiguous, for "away" there is no answer now.
+ * The part before the @ decides what the directory says: people are alice, bob and those that begin with "user";
+ * "team" is a group, "twins" are ambiguous, for "away" there is no answer now.
  */
 #ifndef TESTS_UNIT_SMTPD_FIXTURE_H
 #define TESTS_UNIT_SMTPD_FIXTURE_H
@@ -116,8 +116,8 @@ fixture_start(struct fixture *fixture)
 	domain->domino_domain_separator.text = "%";
 	fixture->settings->global_domain_documents = domain;
 	fixture->settings->global_domain_count = 1;
-	fixture->shared = (struct session_shared){ .connected = true, .accepting = true, .next_id = 1, .end_id = 100000000,
-		.content_limit = 1 << 26 };
+	fixture->shared = (struct session_shared){ .connected = true, .accepting = true, .next_id = 1,
+		.end_id = 100000000, .content_limit = 1 << 26 };
 	fixture->client.port = 4711;
 	strcpy(fixture->client.address, "192.0.2.7");
 	*(struct sockaddr_in *)(void *)&fixture->client.socket_address = (struct sockaddr_in){ .sin_family = AF_INET,
@@ -183,7 +183,8 @@ fixture_store(struct fixture *fixture)
 			abort();
 		buffer_free(&octets);
 	}
-	receive_deposited(fixture->session, fixture->outcome, fixture->outcome == DEPOSIT_STORED ? "" : "told by the test");
+	receive_deposited(fixture->session, fixture->outcome,
+	    fixture->outcome == DEPOSIT_STORED ? "" : "told by the test");
 }
 
 /* Plays whoever the session waits for. False when it waits for the client, or for nobody any more. */
@@ -191,6 +192,7 @@ static bool
 fixture_serve(struct fixture *fixture)
 {
 	struct session *session = fixture->session;
+	int file;
 
 	switch (session->wait) {
 	case SESSION_WAITS_FOR_DIRECTORY:
@@ -199,12 +201,13 @@ fixture_serve(struct fixture *fixture)
 	case SESSION_WAITS_FOR_BODY_FILE:
 		buffer_clear(&fixture->body);
 		fixture->body_files++;
-		receive_body_file(session, fixture->body_outcome == DEPOSIT_STORED ? open("/dev/null", O_WRONLY) : -1, fixture->body_outcome,
-		    "no file for the test");
+		file = fixture->body_outcome == DEPOSIT_STORED ? open("/dev/null", O_WRONLY) : -1;
+		receive_body_file(session, file, fixture->body_outcome, "no file for the test");
 		return true;
 	case SESSION_WAITS_FOR_BODY_WRITE:
 		if (fixture->write_error == 0)
-			buffer_append(&fixture->body, session->transaction->data.data, session->transaction->data.length);
+			buffer_append(&fixture->body, session->transaction->data.data,
+			    session->transaction->data.length);
 		receive_body_written(session, fixture->write_error);
 		return true;
 	case SESSION_WAITS_FOR_DEPOSIT:

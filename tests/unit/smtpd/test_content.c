@@ -1,4 +1,5 @@
-/* test_content - the end of data, dots, line ends and the header, wherever segments are cut (hostile-inputs rows 1 to 8, 56 to 58) */
+/* test_content - the end of data, dots, line ends and the header, wherever segments are cut (hostile-inputs rows 1
+ * to 8, 56 to 58) */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stddef.h>

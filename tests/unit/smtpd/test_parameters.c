@@ -33,6 +33,8 @@ static const struct {
 	{ "a leading hyphen", " -A=1", REPLY_BAD_ARGUMENT },
 	{ "a tab between", " SIZE=1\tBODY=7BIT", REPLY_BAD_ARGUMENT },
 	{ "lower case hexadecimal", " ENVID=a+0a", REPLY_BAD_ARGUMENT },
+	{ "an encoded line end", " ENVID=a+0D+0Ab", REPLY_BAD_ARGUMENT },
+	{ "an encoded NUL", " ENVID=a+00b", REPLY_BAD_ARGUMENT },
 	{ "an encoded DEL", " ENVID=a+7F", REPLY_BAD_ARGUMENT },
 	{ "encoded 8-bit octets", " ENVID=a+FF", REPLY_BAD_ARGUMENT },
 	{ "an encoded blank", " ENVID=a+20b", REPLY_NONE },

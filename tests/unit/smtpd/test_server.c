@@ -1,7 +1,9 @@
 /*
- * test_server - a whole smtpd process but for its master: real sockets on the loopback, real channels, the test as qmgr and directory
+ * test_server - a whole smtpd process but for its master: real sockets on the loopback, real channels, the test as
+ * qmgr and directory
  *
- * The test also plays the worker skeleton: the functions of common/worker/worker.h that smtpd calls are defined here.
+ * The test also plays the worker skeleton: the functions of common/worker/worker.h that smtpd calls are defined
+ * here.
  */
 #include <stdarg.h>
 #include <setjmp.h>

@@ -16,8 +16,8 @@
  *	@ stored|temporary|permanent      what qmgr answers from now on
  *	@ nobody             no body files from now on
  *	@ errno N            writing into a body file fails
- * In TEXT and in the client's lines \r \n \t \0 \\ and \xHH are octets. Each dialogue runs twice: as it stands, and with every octet in
- * a segment of its own.
+ * In TEXT and in the client's lines \r \n \t \0 \\ and \xHH are octets. Each dialogue runs twice: as it stands,
+ * and with every octet in a segment of its own.
  */
 #include <stdarg.h>
 #include <setjmp.h>
