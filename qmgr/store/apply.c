@@ -1,7 +1,8 @@
 /*
  * apply - what was flushed becomes what the store knows
  *
- * Runs in the committer thread under store->lock, in the order of the journal. A message that the table does not know is
+ * Runs in the committer thread under store->lock, in the order of the journal. A message that the table does
+ * not know is
  * parked in the index: the reader is told.
  */
 #include "qmgr/store/internal.h"

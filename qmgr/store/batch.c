@@ -1,7 +1,8 @@
 /*
  * batch - changes on their way into the journal, encoded as the entries of one record
  *
- * Encoding happens in the event loop at once, straight into the octets that are written; contents are held, not copied.
+ * Encoding happens in the event loop at once, straight into the octets that are written; contents are held,
+ * not copied.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -118,7 +119,8 @@ batch_put(struct store_batch *batch, enum entry_kind kind, uint8_t flags, uint64
 	size_t at = batch->octets.length;
 	struct batch_entry *entry;
 
-	if (batch->entry_count == RECORD_ENTRIES_MAX || batch->contents + (content == NULL ? 0 : content_length) > RECORD_OCTETS_MAX / 2 ||
+	if (batch->entry_count == RECORD_ENTRIES_MAX ||
+	    batch->contents + (content == NULL ? 0 : content_length) > RECORD_OCTETS_MAX / 2 ||
 	    !record_put_entry(&batch->octets, kind, flags, id, envelope, chosen, content_length)) {
 		struct error error;
 

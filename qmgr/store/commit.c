@@ -1,7 +1,8 @@
 /*
  * commit - the committer thread: everything that waits becomes one write and one flush
  *
- * While one flush runs the next group gathers by itself, so slow disks make large groups. A group that failed is told so,
+ * While one flush runs the next group gathers by itself, so slow disks make large groups. A group that failed
+ * is told so,
  * its segment is left for good, and its sequences become void by the next segment's header: a failed flush is never
  * tried again on the same file.
  */
@@ -106,7 +107,8 @@ write_header(struct store *store, struct segment *segment, uint64_t *serial_out,
 	file = openat(store->journal.directory, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (file < 0)
 		return error_system(error, errno, "%s", name);
-	if (pwrite(file, pages, sizeof(pages), 0) != sizeof(pages) || fdatasync(file) < 0 || fsync(store->journal.directory) < 0) {
+	if (pwrite(file, pages, sizeof(pages), 0) != sizeof(pages) || fdatasync(file) < 0 ||
+	    fsync(store->journal.directory) < 0) {
 		error_system(error, errno, "header of %s", name);
 		close(file);
 		return -1;
@@ -174,7 +176,8 @@ group_append(struct group *group, struct store_batch *batch)
 	group->octets += align_up(batch_record_length(batch), 8);
 }
 
-/* A copy is written only if nothing happened to the message since its state was read, and nothing is on its way to the reader. */
+/* A copy is written only if nothing happened to the message since its state was read, and nothing is on its
+ * way to the reader. */
 static bool
 copy_holds(struct store *store, const struct store_batch *batch)
 {

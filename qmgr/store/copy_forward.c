@@ -1,7 +1,8 @@
 /*
  * copy_forward - segments are freed, made, and emptied of the few messages that still need them
  *
- * In the reader thread, a bounded step at a time. Only the oldest segment is copied, because segments are freed in their order
+ * In the reader thread, a bounded step at a time. Only the oldest segment is copied, because segments are
+ * freed in their order
  * (docs/mailbox-format.md, "Freeing").
  */
 #include <errno.h>

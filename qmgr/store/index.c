@@ -1,7 +1,8 @@
 /*
  * index - see index.h
  *
- * The only file that sees Berkeley DB. The environment is private to the process and used by one thread at a time, so it needs no
+ * The only file that sees Berkeley DB. The environment is private to the process and used by one thread at a
+ * time, so it needs no
  * locks; its home is absolute, so no settings file is picked up from a working directory. Pages carry checksums: a
  * damaged one is an error, never a wrong answer.
  */
@@ -12,27 +13,21 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/memory.h"
-#include "common/base/wire.h"
+#include "qmgr/store/index_row.h"
 
-#define VERSION 1
+#define VERSION INDEX_ROW_VERSION
 #define CACHE_OCTETS (32 * 1024 * 1024)
 #define LOG_BUFFER (512 * 1024)
 #define LOG_FILE (4 * 1024 * 1024)	/* every start fills the rest of one with zeroes */
 #define TRANSACTION_MAX 2000	/* changes in one transaction at most: bounds the log that it pins */
-#define TIME_SIZE 8
-#define ID_SIZE 8
-#define DESTINATION_MAX 1200
 
 enum database { DATABASE_MESSAGE, DATABASE_ENVELOPE, DATABASE_DUE, DATABASE_DESTINATION, DATABASE_META, DATABASE_COUNT };
-
-enum { ROW_ACTIVE = 1, ROW_HELD = 2, ROW_IN_FILE = 4 };
 
 struct index {
 	DB_ENV *environment;
@@ -43,14 +38,6 @@ struct index {
 	uint64_t newest;
 	bool newest_changed;
 	bool failed;
-};
-
-/* A row of `message` as it is kept. */
-struct row {
-	struct message *message;
-	bool active;
-	int64_t due;
-	struct bytes destinations;	/* lent by the octets it was read from */
 };
 
 static int
@@ -193,193 +180,19 @@ index_newest(const struct index *index)
 	return index->newest;
 }
 
-/* ---- keys ---- */
-
-/* Sorts as bytes like the numbers do. */
-static void
-time_key(int64_t time, uint8_t key[static TIME_SIZE])
-{
-	uint64_t biased = htobe64((uint64_t)time ^ (uint64_t)1 << 63);
-
-	memcpy(key, &biased, sizeof(biased));
-}
-
-static int64_t
-time_of(const uint8_t *key)
-{
-	uint64_t biased;
-
-	memcpy(&biased, key, sizeof(biased));
-	return (int64_t)(be64toh(biased) ^ (uint64_t)1 << 63);
-}
-
-static void
-id_key(uint64_t id, uint8_t key[static ID_SIZE])
-{
-	id = htobe64(id);
-	memcpy(key, &id, sizeof(id));
-}
-
-static uint64_t
-id_of(const uint8_t *key)
-{
-	uint64_t id;
-
-	memcpy(&id, key, sizeof(id));
-	return be64toh(id);
-}
-
-/* The keys' destinations: 8 octets of time, then text and NUL, one behind the other. */
-static const uint8_t *
-next_destination(const uint8_t *at, const uint8_t *end, const uint8_t **text_out, size_t *length_out)
-{
-	const uint8_t *nul;
-
-	if (end - at <= TIME_SIZE || (nul = memchr(at + TIME_SIZE, '\0', (size_t)(end - at) - TIME_SIZE)) == NULL)
-		return NULL;
-	*text_out = at + TIME_SIZE;
-	*length_out = (size_t)(nul - *text_out);
-	return nul + 1;
-}
-
-static void
-add_destination(struct buffer *destinations, const char *name, int64_t next_attempt)
-{
-	const uint8_t *start = (const uint8_t *)buffer_text(destinations), *end = start + destinations->length;
-	const uint8_t *text, *next;
-	uint8_t key[TIME_SIZE];
-	size_t length;
-
-	for (const uint8_t *at = start; at != NULL; at = next) {
-		next = next_destination(at, end, &text, &length);
-		if (next == NULL)
-			break;
-		if (strcmp((const char *)text, name) != 0)
-			continue;
-		if (next_attempt < time_of(at))
-			time_key(next_attempt, (uint8_t *)destinations->data + (at - start));
-		return;
-	}
-	time_key(next_attempt, key);
-	buffer_append(destinations, key, sizeof(key));
-	buffer_append(destinations, name, strlen(name) + 1);
-}
-
-void
-index_keys_make(const struct envelope *envelope, struct index_keys *keys_out)
-{
-	char name[DESTINATION_MAX];
-	bool any = false;
-
-	keys_out->due = 0;
-	buffer_init(&keys_out->destinations, 0);
-	for (size_t i = 0; i < envelope->recipient_count; i++) {
-		const struct envelope_recipient *recipient = &envelope->recipients[i];
-
-		if (recipient->state != RECIPIENT_NEW && recipient->state != RECIPIENT_WAITING)
-			continue;
-		if (!any || recipient->next_attempt_ms < keys_out->due)
-			keys_out->due = recipient->next_attempt_ms;
-		any = true;
-		if (recipient->state != RECIPIENT_WAITING)
-			continue;
-		snprintf(name, sizeof(name), "%s:%s", transport_name(recipient->transport),
-		    recipient->next_hop == NULL ? "" : recipient->next_hop);
-		/* One that was never tried only waits for its turn there. */
-		add_destination(&keys_out->destinations, name, recipient->attempts == 0 ? 0 : recipient->next_attempt_ms);
-	}
-}
-
 /* ---- rows ---- */
-
-static void
-encode_row(const struct row *row, struct buffer *out)
-{
-	const struct message *message = row->message;
-
-	wire_put_u8(out, VERSION);
-	wire_put_u8(out, (uint8_t)((row->active ? ROW_ACTIVE : 0) | (message->held ? ROW_HELD : 0) |
-	    (message->in_file ? ROW_IN_FILE : 0)));
-	wire_put_u64(out, message->size);
-	wire_put_u64(out, (uint64_t)row->due);
-	wire_put_u64(out, message->through);
-	wire_put_u16(out, message->through_entry);
-	wire_put_u32(out, message->part_count);
-	for (uint32_t i = 0; i < message->part_count; i++) {
-		const struct part *part = &message->parts[i];
-
-		wire_put_u64(out, part->sequence);
-		wire_put_u64(out, part->serial);
-		wire_put_u32(out, part->record);
-		wire_put_u32(out, part->octets);
-		wire_put_u16(out, part->entry);
-		wire_put_u8(out, part->kind);
-		wire_put_u8(out, part->flags);
-	}
-	wire_put_bytes(out, row->destinations.data, row->destinations.length);
-}
-
-#define PART_SIZE 28
-
-static bool
-decode_row(uint64_t id, const void *data, size_t length, struct row *row_out)
-{
-	struct wire_reader reader;
-	struct message *message = message_new(id);
-	uint8_t version, flags;
-	uint32_t count;
-
-	wire_reader_init(&reader, data, length);
-	version = wire_get_u8(&reader);
-	flags = wire_get_u8(&reader);
-	message->size = wire_get_u64(&reader);
-	row_out->due = (int64_t)wire_get_u64(&reader);
-	message->through = wire_get_u64(&reader);
-	message->through_entry = wire_get_u16(&reader);
-	count = wire_get_u32(&reader);
-	if (version != VERSION || count == 0 || count > (size_t)(reader.end - reader.next) / PART_SIZE) {
-		message_free(&message);
-		return false;
-	}
-	if (count > message->part_capacity) {
-		message->parts = memory_new(count, sizeof(*message->parts));
-		message->part_capacity = count;
-	}
-	for (message->part_count = 0; message->part_count < count; message->part_count++) {
-		struct part *part = &message->parts[message->part_count];
-
-		part->sequence = wire_get_u64(&reader);
-		part->serial = wire_get_u64(&reader);
-		part->record = wire_get_u32(&reader);
-		part->octets = wire_get_u32(&reader);
-		part->entry = wire_get_u16(&reader);
-		part->kind = wire_get_u8(&reader);
-		part->flags = wire_get_u8(&reader);
-	}
-	row_out->destinations = wire_get_bytes(&reader, UINT32_MAX);
-	message->held = (flags & ROW_HELD) != 0;
-	message->in_file = (flags & ROW_IN_FILE) != 0;
-	message->place = MESSAGE_WAITING;
-	message->indexed = true;
-	row_out->active = (flags & ROW_ACTIVE) != 0;
-	row_out->message = message;
-	if (wire_reader_finished(&reader))
-		return true;
-	message_free(&message);
-	return false;
-}
 
 /* 1, 0 or -1. row->destinations are lent until the next get from that database. */
 static int
-get_row(struct index *index, uint64_t id, struct row *row_out, struct error *error)
+get_row(struct index *index, uint64_t id, struct index_row *row_out, struct error *error)
 {
-	uint8_t id_octets[ID_SIZE];
+	uint8_t id_octets[INDEX_ID_SIZE];
 	DBT key = dbt(id_octets, sizeof(id_octets)), value;
 	int result;
 
-	id_key(id, id_octets);
+	index_id_key(id, id_octets);
 	result = get(index, DATABASE_MESSAGE, &key, &value, error);
-	if (result == 1 && !decode_row(id, value.data, value.size, row_out))
+	if (result == 1 && !index_row_decode(id, value.data, value.size, row_out))
 		return failed(index, "row", EINVAL, error);
 	return result;
 }
@@ -388,22 +201,22 @@ get_row(struct index *index, uint64_t id, struct row *row_out, struct error *err
 static int
 change_keys(struct index *index, uint64_t id, int64_t due, struct bytes destinations, bool there, struct error *error)
 {
-	uint8_t key_octets[DESTINATION_MAX + 1 + TIME_SIZE + ID_SIZE];
+	uint8_t key_octets[INDEX_DESTINATION_MAX + 1 + INDEX_TIME_SIZE + INDEX_ID_SIZE];
 	const uint8_t *at = destinations.data, *end = at + destinations.length, *text, *next;
 	size_t length;
-	DBT key = dbt(key_octets, TIME_SIZE + ID_SIZE);
+	DBT key = dbt(key_octets, INDEX_TIME_SIZE + INDEX_ID_SIZE);
 
-	time_key(due, key_octets);
-	id_key(id, key_octets + TIME_SIZE);
+	index_time_key(due, key_octets);
+	index_id_key(id, key_octets + INDEX_TIME_SIZE);
 	if ((there ? put(index, DATABASE_DUE, &key, "", 0, error) : take_out(index, DATABASE_DUE, &key, error)) < 0)
 		return -1;
-	for (; (next = next_destination(at, end, &text, &length)) != NULL; at = next) {
-		if (length > DESTINATION_MAX)
+	for (; (next = index_next_destination(at, end, &text, &length)) != NULL; at = next) {
+		if (length > INDEX_DESTINATION_MAX)
 			continue;
 		memcpy(key_octets, text, length + 1);
-		memcpy(key_octets + length + 1, at, TIME_SIZE);
-		id_key(id, key_octets + length + 1 + TIME_SIZE);
-		key = dbt(key_octets, length + 1 + TIME_SIZE + ID_SIZE);
+		memcpy(key_octets + length + 1, at, INDEX_TIME_SIZE);
+		index_id_key(id, key_octets + length + 1 + INDEX_TIME_SIZE);
+		key = dbt(key_octets, length + 1 + INDEX_TIME_SIZE + INDEX_ID_SIZE);
 		if ((there ? put(index, DATABASE_DESTINATION, &key, "", 0, error) :
 		    take_out(index, DATABASE_DESTINATION, &key, error)) < 0)
 			return -1;
@@ -412,10 +225,10 @@ change_keys(struct index *index, uint64_t id, int64_t due, struct bytes destinat
 }
 
 static int
-put_row(struct index *index, const struct row *row, struct error *error)
+put_row(struct index *index, const struct index_row *row, struct error *error)
 {
 	struct buffer octets = BUFFER_INITIALIZER(0);
-	uint8_t id_octets[ID_SIZE];
+	uint8_t id_octets[INDEX_ID_SIZE];
 	DBT key = dbt(id_octets, sizeof(id_octets));
 	int result;
 
@@ -424,8 +237,8 @@ put_row(struct index *index, const struct row *row, struct error *error)
 			index->newest = row->message->parts[i].sequence;
 			index->newest_changed = true;
 		}
-	id_key(row->message->id, id_octets);
-	encode_row(row, &octets);
+	index_id_key(row->message->id, id_octets);
+	index_row_encode(row, &octets);
 	result = put(index, DATABASE_MESSAGE, &key, octets.data, octets.length, error);
 	buffer_free(&octets);
 	return result;
@@ -435,7 +248,7 @@ put_row(struct index *index, const struct row *row, struct error *error)
 static int
 forget_keys(struct index *index, uint64_t id, struct error *error)
 {
-	struct row old;
+	struct index_row old;
 	int result = get_row(index, id, &old, error);
 
 	if (result == 1) {
@@ -450,12 +263,12 @@ int
 index_put(struct index *index, const struct message *message, const void *envelope, size_t length,
     const struct index_keys *keys, struct error *error)
 {
-	struct row row = { .message = (struct message *)(uintptr_t)message, .due = keys->due,
+	struct index_row row = { .message = (struct message *)(uintptr_t)message, .due = keys->due,
 		.destinations = { keys->destinations.data, keys->destinations.length } };
-	uint8_t id_octets[ID_SIZE];
+	uint8_t id_octets[INDEX_ID_SIZE];
 	DBT key = dbt(id_octets, sizeof(id_octets));
 
-	id_key(message->id, id_octets);
+	index_id_key(message->id, id_octets);
 	if (forget_keys(index, message->id, error) < 0 || put_row(index, &row, error) < 0 ||
 	    put(index, DATABASE_ENVELOPE, &key, envelope, length, error) < 0)
 		return -1;
@@ -467,7 +280,7 @@ index_put(struct index *index, const struct message *message, const void *envelo
 int
 index_put_parts(struct index *index, const struct message *message, struct error *error)
 {
-	struct row row;
+	struct index_row row;
 	struct buffer destinations = BUFFER_INITIALIZER(0);
 	int result = get_row(index, message->id, &row, error);
 
@@ -485,11 +298,11 @@ index_put_parts(struct index *index, const struct message *message, struct error
 int
 index_put_active(struct index *index, const struct message *message, struct error *error)
 {
-	struct row row = { .message = (struct message *)(uintptr_t)message, .active = true, .destinations = { "", 0 } };
-	uint8_t id_octets[ID_SIZE];
+	struct index_row row = { .message = (struct message *)(uintptr_t)message, .active = true, .destinations = { "", 0 } };
+	uint8_t id_octets[INDEX_ID_SIZE];
 	DBT key = dbt(id_octets, sizeof(id_octets));
 
-	id_key(message->id, id_octets);
+	index_id_key(message->id, id_octets);
 	if (forget_keys(index, message->id, error) < 0 || put_row(index, &row, error) < 0 ||
 	    take_out(index, DATABASE_ENVELOPE, &key, error) < 0)
 		return -1;
@@ -500,16 +313,16 @@ int
 index_get(struct index *index, uint64_t id, struct message **message_out, struct buffer *envelope, bool *active_out,
     struct error *error)
 {
-	uint8_t id_octets[ID_SIZE];
+	uint8_t id_octets[INDEX_ID_SIZE];
 	DBT key = dbt(id_octets, sizeof(id_octets)), value;
-	struct row row;
+	struct index_row row;
 	int result = get_row(index, id, &row, error);
 
 	if (result != 1)
 		return result;
 	*active_out = row.active;
 	if (envelope != NULL && !row.active) {
-		id_key(id, id_octets);
+		index_id_key(id, id_octets);
 		result = get(index, DATABASE_ENVELOPE, &key, &value, error);
 		if (result == 1)
 			buffer_append(envelope, value.data, value.size);
@@ -526,10 +339,10 @@ index_get(struct index *index, uint64_t id, struct message **message_out, struct
 int
 index_delete(struct index *index, uint64_t id, struct error *error)
 {
-	uint8_t id_octets[ID_SIZE];
+	uint8_t id_octets[INDEX_ID_SIZE];
 	DBT key = dbt(id_octets, sizeof(id_octets));
 
-	id_key(id, id_octets);
+	index_id_key(id, id_octets);
 	if (forget_keys(index, id, error) < 0 || take_out(index, DATABASE_MESSAGE, &key, error) < 0 ||
 	    take_out(index, DATABASE_ENVELOPE, &key, error) < 0)
 		return -1;
@@ -561,8 +374,8 @@ index_due(struct index *index, int64_t now, unsigned limit, uint64_t *ids, struc
 	if (cursor == NULL)
 		return -1;
 	while (count < limit && (result = cursor->get(cursor, &key, &value, DB_NEXT)) == 0 &&
-	    key.size == TIME_SIZE + ID_SIZE && time_of(key.data) <= now)
-		ids[count++] = id_of((uint8_t *)key.data + TIME_SIZE);
+	    key.size == INDEX_TIME_SIZE + INDEX_ID_SIZE && index_time_of(key.data) <= now)
+		ids[count++] = index_id_of((uint8_t *)key.data + INDEX_TIME_SIZE);
 	cursor->close(cursor);
 	return result == 0 || result == DB_NOTFOUND ? (int)count : failed(index, "due", result, error);
 }
@@ -581,10 +394,10 @@ index_destination(struct index *index, const char *destination, int64_t now, uns
 		return -1;
 	for (result = cursor->get(cursor, &key, &value, DB_SET_RANGE); result == 0 && count < limit;
 	    result = cursor->get(cursor, &key, &value, DB_NEXT)) {
-		if (key.size != length + TIME_SIZE + ID_SIZE || memcmp(key.data, destination, length) != 0 ||
-		    time_of((uint8_t *)key.data + length) > now)
+		if (key.size != length + INDEX_TIME_SIZE + INDEX_ID_SIZE || memcmp(key.data, destination, length) != 0 ||
+		    index_time_of((uint8_t *)key.data + length) > now)
 			break;
-		ids[count++] = id_of((uint8_t *)key.data + length + TIME_SIZE);
+		ids[count++] = index_id_of((uint8_t *)key.data + length + INDEX_TIME_SIZE);
 	}
 	cursor->close(cursor);
 	return result == 0 || result == DB_NOTFOUND ? (int)count : failed(index, "destination", result, error);
@@ -601,8 +414,8 @@ index_next_due(struct index *index, int64_t *due_out, struct error *error)
 	if (cursor == NULL)
 		return -1;
 	result = cursor->get(cursor, &key, &value, DB_FIRST);
-	if (result == 0 && key.size == TIME_SIZE + ID_SIZE)
-		*due_out = time_of(key.data);
+	if (result == 0 && key.size == INDEX_TIME_SIZE + INDEX_ID_SIZE)
+		*due_out = index_time_of(key.data);
 	cursor->close(cursor);
 	return result == 0 || result == DB_NOTFOUND ? 0 : failed(index, "next due", result, error);
 }
@@ -611,7 +424,7 @@ int
 index_parked(struct index *index, uint64_t after, unsigned limit, uint64_t *ids, struct error *error)
 {
 	DBC *cursor = cursor_open(index, DATABASE_ENVELOPE, error);
-	uint8_t id_octets[ID_SIZE];
+	uint8_t id_octets[INDEX_ID_SIZE];
 	DBT key = dbt(id_octets, sizeof(id_octets)), value = { .flags = DB_DBT_PARTIAL };
 	unsigned count = 0;
 	int result;
@@ -620,11 +433,11 @@ index_parked(struct index *index, uint64_t after, unsigned limit, uint64_t *ids,
 		return -1;
 	if (after == UINT64_MAX)
 		limit = 0;
-	id_key(after + 1, id_octets);
+	index_id_key(after + 1, id_octets);
 	for (result = limit == 0 ? DB_NOTFOUND : cursor->get(cursor, &key, &value, DB_SET_RANGE); result == 0 && count < limit;
 	    result = cursor->get(cursor, &key, &value, DB_NEXT))
-		if (key.size == ID_SIZE)
-			ids[count++] = id_of(key.data);
+		if (key.size == INDEX_ID_SIZE)
+			ids[count++] = index_id_of(key.data);
 	cursor->close(cursor);
 	return result == 0 || result == DB_NOTFOUND ? (int)count : failed(index, "list", result, error);
 }
@@ -649,14 +462,14 @@ index_each(struct index *index, bool (*each)(void *context, struct message *mess
 {
 	DBC *cursor = cursor_open(index, DATABASE_MESSAGE, error);
 	DBT key = { 0 }, value = { 0 };
-	struct row row;
+	struct index_row row;
 	bool more = true;
 	int result = 0;
 
 	if (cursor == NULL)
 		return -1;
 	while (more && (result = cursor->get(cursor, &key, &value, DB_NEXT)) == 0) {
-		if (key.size != ID_SIZE || !decode_row(id_of(key.data), value.data, value.size, &row)) {
+		if (key.size != INDEX_ID_SIZE || !index_row_decode(index_id_of(key.data), value.data, value.size, &row)) {
 			result = EINVAL;
 			break;
 		}

@@ -44,7 +44,8 @@ int index_put(struct index *index, const struct message *message, const void *en
 int index_put_parts(struct index *index, const struct message *message, struct error *error);
 /* A message that is active: only where its parts are. */
 int index_put_active(struct index *index, const struct message *message, struct error *error);
-/* 1: *message_out (the caller's, MESSAGE_WAITING, indexed), envelope appended unless NULL; *active_out. 0: no such row. */
+/* 1: *message_out (the caller's, MESSAGE_WAITING, indexed), envelope appended unless NULL; *active_out. 0: no
+ * such row. */
 int index_get(struct index *index, uint64_t id, struct message **message_out, struct buffer *envelope, bool *active_out,
     struct error *error);
 /* Nothing happens when there is none. */

@@ -29,7 +29,8 @@
 
 struct completion {
 	struct completion *next;
-	/* Runs in the event loop (or, while closing, with store->closing set, only to give memory back). Frees itself. */
+	/* Runs in the event loop (or, while closing, with store->closing set, only to give memory back). Frees
+	 * itself. */
 	void (*run)(struct store *store, struct completion *completion);
 };
 
@@ -266,7 +267,8 @@ void reader_ask(struct store *store, struct request *request);
 void reader_wake(struct store *store);
 struct request *request_new(enum request_kind kind, uint64_t id);
 void request_free(struct request *request);
-/* A copy of what is known of a message, parked or not; the caller frees. NULL when it is not alive. Its envelope is appended
+/* A copy of what is known of a message, parked or not; the caller frees. NULL when it is not alive. Its
+ * envelope is appended
  * when it is parked in the index. -1 when the index failed. */
 int reader_find(struct store *store, uint64_t id, struct message **message_out, struct buffer *envelope,
     struct error *error);
@@ -275,7 +277,8 @@ int reader_load(struct store *store, const struct message *message, struct envel
 void reader_report_damage(struct store *store, const struct message *message, const struct error *error);
 /* The index failed: it is closed and discarded, and what it held is found in the journal. */
 void reader_index_failed(struct store *store, const struct error *error);
-/* Messages that wait in the table go to the index; or, without one, learn when they are due. -1 when the index failed. */
+/* Messages that wait in the table go to the index; or, without one, learn when they are due. -1 when the index
+ * failed. */
 int reader_settle(struct store *store, struct error *error);
 
 /* Finds out anew when the next parked message is due. */

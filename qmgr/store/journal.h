@@ -46,7 +46,8 @@ struct journal {
 	uint64_t durable_oldest;	/* what the newest header says: below it everything is free */
 };
 
-/* Finds the segments. Changes nothing. -1 when the format is newer or the folder cannot be read. A folder that has no journal
+/* Finds the segments. Changes nothing. -1 when the format is newer or the folder cannot be read. A folder that
+ * has no journal
  * yet is an empty journal. */
 int journal_find(const char *folder, struct journal *journal, struct error *error);
 /* Opens or makes journal/ for writing, and removes what was being prepared. */
@@ -82,7 +83,8 @@ void part_reader_init(struct part_reader *reader, const struct journal *journal)
 void part_reader_close(struct part_reader *reader);
 /* The file of that number is used anew. */
 void part_reader_forget(struct part_reader *reader, uint64_t serial);
-/* Reads and verifies the entry; entry_out borrows from the reader until its next call. number: of the segment's file. */
+/* Reads and verifies the entry; entry_out borrows from the reader until its next call. number: of the
+ * segment's file. */
 int part_read(struct part_reader *reader, uint32_t number, const struct part *part, struct record_entry *entry_out,
     struct error *error);
 /* The content of the ADD read last, verified; the caller releases it. NULL and an error otherwise. */
@@ -92,7 +94,8 @@ struct store_content *part_read_content(struct part_reader *reader, const struct
 /* Takes the recipients of update into base; update is then empty. */
 void envelope_take_update(struct envelope *base, struct envelope *update, bool whole);
 
-/* The present envelope of a message from its parts. numbers: the file of each part's segment. -1 when there is none; 1 and an
+/* The present envelope of a message from its parts. numbers: the file of each part's segment. -1 when there is
+ * none; 1 and an
  * error when a later part is damaged: then recipients may be in an earlier state. */
 int message_load_envelope(struct part_reader *reader, const struct message *message, const uint32_t *numbers,
     struct envelope *envelope_out, struct error *error);

@@ -57,7 +57,8 @@ void message_free(struct message **message);
 struct message *message_clone(const struct message *message);
 
 /*
- * Takes in an entry: parts that it replaces go. through decides: a part that is included already changes nothing. For ADD the
+ * Takes in an entry: parts that it replaces go. through decides: a part that is included already changes
+ * nothing. For ADD the
  * message is new or (with ENTRY_COPY) what was known of it is replaced. False when nothing changed.
  */
 bool message_apply(struct message *message, const struct part *part, uint64_t content_length, message_live_cb live,

@@ -1,7 +1,8 @@
 /*
  * offline - see offline.h
  *
- * The journal alone is read, as a start without an index would, so what is told is the truth and not what the index makes of it.
+ * The journal alone is read, as a start without an index would, so what is told is the truth and not what the
+ * index makes of it.
  */
 #include "qmgr/store/offline.h"
 

@@ -1,8 +1,10 @@
 /*
  * reader - the thread that parks, wakes and reads
  *
- * Takes requests in their order; what changes the index becomes one transaction for all that waited. Between requests it
- * looks after the segments, copies forward, and writes checkpoints. Without an index (Berkeley DB failed, no room) parked messages
+ * Takes requests in their order; what changes the index becomes one transaction for all that waited. Between
+ * requests it
+ * looks after the segments, copies forward, and writes checkpoints. Without an index (Berkeley DB failed, no
+ * room) parked messages
  * stand in the table without their envelopes until one can be made again.
  */
 #include <errno.h>
@@ -267,7 +269,8 @@ move_to_waiting(void *context, struct message *message)
 }
 
 /*
- * What only the index knew is read from the journal into the table. What the table knew at the time of `limit` is left
+ * What only the index knew is read from the journal into the table. What the table knew at the time of `limit`
+ * is left
  * alone, also if it was done since; later changes to the others come as requests.
  */
 static void

@@ -45,7 +45,8 @@ struct record_entry {
 	uint64_t content_offset;	/* from the record's start; of ADD without ENTRY_FILE */
 };
 
-/* Appends an entry; envelope and chosen as for envelope_encode(), NULL for HOLD and DONE. False when the envelope does not
+/* Appends an entry; envelope and chosen as for envelope_encode(), NULL for HOLD and DONE. False when the
+ * envelope does not
  * fit or encode; out is then as before. An ADD's checksum is filled in later: record_entry_set_crc(). */
 bool record_put_entry(struct buffer *out, enum entry_kind kind, uint8_t flags, uint64_t id,
     const struct envelope *envelope, const bool *chosen, uint64_t content_length);

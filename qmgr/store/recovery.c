@@ -169,7 +169,8 @@ part_is_freed(const struct recovery *recovery, const struct part *part)
 	return journal_segment(recovery->journal, part->serial) == NULL;
 }
 
-/* A row of the index counts. One that was active, or names a segment that is not in use any more, is looked at with what is
+/* A row of the index counts. One that was active, or names a segment that is not in use any more, is looked at
+ * with what is
  * replayed. */
 static bool
 take_row(void *context, struct message *message, bool active)
@@ -207,7 +208,8 @@ note_freed(void *context, struct message *message)
 		freed->list[freed->count++] = message;
 }
 
-/* A segment is only freed when nothing in it is alive: an index that is older than that still knew the messages that were
+/* A segment is only freed when nothing in it is alive: an index that is older than that still knew the
+ * messages that were
  * done since. */
 static int
 drop_freed(struct recovery *recovery, struct error *error)

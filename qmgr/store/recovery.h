@@ -1,7 +1,8 @@
 /*
  * recovery - from segments to the messages that are alive
  *
- * Reads what the index does not know yet (everything, without an index) and applies it to a table. Changes no file; the
+ * Reads what the index does not know yet (everything, without an index) and applies it to a table. Changes no
+ * file; the
  * index only by deleting what is done.
  */
 #ifndef QMGR_STORE_RECOVERY_H

@@ -147,7 +147,8 @@ good_at(const char *data, uint64_t size, const struct segment_frame *frame, uint
 	    head->sequence != 0 && head->sequence != UINT64_MAX && !(frame->closed && head->sequence > frame->claimed);
 }
 
-/* Where the record behind a bad one begins, if the bad one's head still says so and a good one is there; 0 otherwise. */
+/* Where the record behind a bad one begins, if the bad one's head still says so and a good one is there; 0
+ * otherwise. */
 static uint64_t
 neighbour(const char *data, uint64_t size, const struct segment_frame *frame, uint64_t offset, uint64_t expected)
 {

@@ -34,7 +34,8 @@ enum segment_header_state { SEGMENT_HEADER_BAD, SEGMENT_HEADER_EMPTY, SEGMENT_HE
 void segment_header_encode(const struct segment_header *header, char page[static SEGMENT_PAGE]);
 enum segment_header_state segment_header_decode(const void *page, struct segment_header *header_out);
 
-/* Both pages judged together: the good one with the higher serial. NEWER when a good one is of a version not known here. */
+/* Both pages judged together: the good one with the higher serial. NEWER when a good one is of a version not
+ * known here. */
 enum segment_header_state segment_headers_read(int file, struct segment_header *header_out);
 
 /* What is known of the segment before its records are read. */
@@ -52,7 +53,8 @@ struct segment_found {
 	uint64_t damaged;		/* gaps that a flush had covered */
 };
 
-/* record: a good one that counts, in order. damage: octets that a flush had covered and that do not verify; guess_id is the
+/* record: a good one that counts, in order. damage: octets that a flush had covered and that do not verify;
+ * guess_id is the
  * id in them if it can be guessed, or 0. Either may be NULL. */
 typedef void (*segment_record_cb)(void *context, const struct record_head *head, const void *record, uint64_t offset);
 typedef void (*segment_damage_cb)(void *context, uint64_t offset, const void *octets, uint64_t length, uint64_t guess_id);
@@ -64,7 +66,8 @@ void segment_scan(const void *data, uint64_t size, const struct segment_frame *f
 /* The serial and sequence of the first aligned record of that mailbox, for a segment that lost both headers. */
 bool segment_identify(const void *data, uint64_t size, uint64_t mailbox, uint64_t *serial_out, uint64_t *sequence_out);
 
-/* All octets of a file, the caller frees; unreadable pages are zeroes. NULL and an error when it cannot be read at all. */
+/* All octets of a file, the caller frees; unreadable pages are zeroes. NULL and an error when it cannot be
+ * read at all. */
 void *segment_read(int file, uint64_t size, struct error *error);
 
 /* Makes folder/NAME of size zeroes, flushed, its entry too. */

@@ -5,9 +5,12 @@
  *	UNFLUSHED_PROGRAM=qmgr UNFLUSHED_SIGNAL=10 LD_PRELOAD=unflushed.so ...
  *	kill -10 PID-OF-QMGR
  *
- * Keeps the old octets of everything that the process writes to regular files, and the reverse of every change to a folder,
- * until the file or the folder was flushed (fsync, fdatasync). At the cut all that is undone, the latest first, and the process is
- * killed by SIGKILL. POSIX promises no more than this: a new file whose folder was not flushed is not there, a file that was
+ * Keeps the old octets of everything that the process writes to regular files, and the reverse of every change
+ * to a folder,
+ * until the file or the folder was flushed (fsync, fdatasync). At the cut all that is undone, the latest
+ * first, and the process is
+ * killed by SIGKILL. POSIX promises no more than this: a new file whose folder was not flushed is not there, a
+ * file that was
  * unlinked or renamed without a flush of the folder is back.
  *
  *	UNFLUSHED_PROGRAM	only in the program of that name (the last part of argv[0]); otherwise in all
@@ -16,9 +19,12 @@
  *	UNFLUSHED_KEEP		so many percent of the unflushed pages (4,096 octets) are on the disk all the same, each at
  *				random: writes out of order, torn commits. Folders are undone strictly.
  *
- * What other processes write through descriptors that they were passed is theirs: preload it there too, or not. A forked child begins
- * with nothing to undo. Works in a chroot and under landlock: everything is undone through descriptors that were opened before.
- * Calls past the C library and mmap(2) are not seen; qmgr and Berkeley DB (private environment) use neither for writing.
+ * What other processes write through descriptors that they were passed is theirs: preload it there too, or
+ * not. A forked child begins
+ * with nothing to undo. Works in a chroot and under landlock: everything is undone through descriptors that
+ * were opened before.
+ * Calls past the C library and mmap(2) are not seen; qmgr and Berkeley DB (private environment) use neither
+ * for writing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -251,7 +257,8 @@ count_call(void)
 		cut_wanted = true;
 }
 
-/* Keeps what stands where length octets are about to be written: page by page, so that pages can be kept one by one. */
+/* Keeps what stands where length octets are about to be written: page by page, so that pages can be kept one
+ * by one. */
 static void
 keep_data(int file, off_t offset, size_t length)
 {

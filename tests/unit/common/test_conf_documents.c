@@ -364,7 +364,7 @@ probable_slips_are_warnings(void **state UNUSED)
 		{ "relay_host = x.example", "no mail goes to the relay host" },
 		{ "dns_blacklist_filters = enabled", "nothing is filtered" },
 		{ "oversize_message = report", "forged senders" },
-		{ "journaling = disabled", "no effect in this version" },
+		{ "journaling = enabled", "no effect in this version" },
 	};
 
 	for (size_t i = 0; i < ARRAY_COUNT(slips); i++) {

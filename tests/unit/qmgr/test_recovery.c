@@ -304,7 +304,8 @@ a_newer_format_is_refused_and_nothing_is_changed(void **state)
 
 /* ---- torn tails and ghosts ---- */
 
-/* Adds three messages in one commit; the second record begins on a page. Returns the file and where the commit begins. */
+/* Adds three messages in one commit; the second record begins on a page. Returns the file and where the commit
+ * begins. */
 static struct newest
 add_three_in_one_commit(struct box *box, uint64_t first, uint64_t *offset_out)
 {

@@ -1,11 +1,15 @@
 /*
  * test_store_kill - a process that uses MAIL.BOX is killed at random instants; what it was told is there
  *
- * A child adds, updates, parks, takes, holds and ends messages, and tells by a pipe what it is about to do and what the store
- * confirmed. The parent kills it, opens the same mailbox, and compares. The mailbox lives on from round to round, with
- * the index deleted or put back to an older state in between, so that whatever one crash leaves behind meets the next.
+ * A child adds, updates, parks, takes, holds and ends messages, and tells by a pipe what it is about to do and
+ * what the store
+ * confirmed. The parent kills it, opens the same mailbox, and compares. The mailbox lives on from round to
+ * round, with
+ * the index deleted or put back to an older state in between, so that whatever one crash leaves behind meets
+ * the next.
  *
- * MATADOR_TEST_ROUNDS makes it longer. With MATADOR_TEST_SIGNAL the child gets that signal instead of SIGKILL, for running
+ * MATADOR_TEST_ROUNDS makes it longer. With MATADOR_TEST_SIGNAL the child gets that signal instead of SIGKILL,
+ * for running
  * under tests/functional/preload_unflushed.c.
  */
 #include "tests/unit/qmgr/store_support.h"
