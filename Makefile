@@ -40,7 +40,8 @@ else
 SANITIZE_FLAGS = -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
 ALL_CPPFLAGS = -D_GNU_SOURCE -I. -I$(BUILD)/generated $(LIBRARY_CFLAGS) $(CONFIGURED_CPPFLAGS) $(CPPFLAGS) \
-	-DSYSCONFDIR='"$(sysconfdir)"' -DLIBEXECDIR='"$(libexecdir)"' -DMATADOR_VERSION='"$(VERSION)"'
+	-DSYSCONFDIR='"$(sysconfdir)"' -DLIBEXECDIR='"$(libexecdir)"' \
+	-DLOCALSTATEDIR='"$(localstatedir)"' -DRUNSTATEDIR='"$(runstatedir)"' -DMATADOR_VERSION='"$(VERSION)"'
 ifeq ($(WERROR),1)
 WARNINGS += -Werror
 endif
@@ -157,18 +158,22 @@ fuzz:
 # ---- installation -------------------------------------------------------------------------------
 install: programs $(GENERATED_MANUALS)
 	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(libexecdir)/matador $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(mandir)/man5 \
-		$(DESTDIR)$(sysconfdir)/matador/directory $(DESTDIR)$(systemd_unit_dir) $(DESTDIR)$(docdir)
+		$(DESTDIR)$(sysconfdir)/matador/directory $(DESTDIR)$(systemd_unit_dir) $(DESTDIR)$(docdir)/docs/reference
 	$(INSTALL) -m 755 $(BUILD)/sbin/matador $(DESTDIR)$(sbindir)/matador
 	$(INSTALL) -m 755 $(PROGRAMS:%=$(BUILD)/libexec/matador/%) $(DESTDIR)$(libexecdir)/matador
 	$(INSTALL) -m 644 $(filter %.8,$(MANUALS)) $(DESTDIR)$(mandir)/man8
 	$(INSTALL) -m 644 $(filter %.5,$(MANUALS)) $(DESTDIR)$(mandir)/man5
-	$(INSTALL) -m 644 README.md docs/*.md $(DESTDIR)$(docdir)
+	$(INSTALL) -m 644 README.md $(DESTDIR)$(docdir)
+	$(INSTALL) -m 644 docs/*.md $(DESTDIR)$(docdir)/docs
+	$(INSTALL) -m 644 docs/reference/*.md $(DESTDIR)$(docdir)/docs/reference
 	# An administrator's files are never overwritten: the samples go beside them.
-	for file in $$(cd etc && find . -name '*.conf'); do \
+	set -e; for file in $$(cd etc && find * -name '*.conf'); do \
+		example=$(DESTDIR)$(docdir)/examples/$$file; \
+		$(INSTALL) -D -m 644 etc/$$file $$example; \
+		sed -i -e 's|/usr/libexec/|$(libexecdir)/|' -e 's|/etc/matador|$(sysconfdir)/matador|' \
+			-e 's|/var/|$(localstatedir)/|' -e 's|/run/|$(runstatedir)/|' $$example; \
 		test -e $(DESTDIR)$(sysconfdir)/matador/$$file || \
-			sed -e 's|/usr/libexec/matador|$(libexecdir)/matador|' -e 's|/etc/matador|$(sysconfdir)/matador|' \
-				etc/$$file >$(DESTDIR)$(sysconfdir)/matador/$$file; \
-		$(INSTALL) -D -m 644 etc/$$file $(DESTDIR)$(docdir)/examples/$$file; \
+			$(INSTALL) -m 644 $$example $(DESTDIR)$(sysconfdir)/matador/$$file; \
 	done
 	sed -e 's|@sbindir@|$(sbindir)|' tools/matador.service.in >$(DESTDIR)$(systemd_unit_dir)/matador.service
 	if test "$(sendmail_links)" = yes; then \

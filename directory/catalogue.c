@@ -4,6 +4,8 @@
 #include <db.h>
 #include <endian.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -88,6 +90,21 @@ configure(DB *db, size_t expected)
 	return db->set_flags(db, DB_CHKSUM);
 }
 
+/*
+ * Berkeley DB makes a file under this name with a prefix first. When a process was killed just then, the next one would wait
+ * for it for ever.
+ */
+static int
+remove_left(const char *path, const char *prefix)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash == NULL ? path : slash + 1;
+	char left[PATH_MAX];
+
+	snprintf(left, sizeof(left), "%.*s%s%s", (int)(name - path), path, prefix, name);
+	return unlink(left) == 0 || errno == ENOENT ? 0 : -1;
+}
+
 struct catalogue *
 catalogue_new(const char *path, size_t expected, struct error *error)
 {
@@ -95,8 +112,8 @@ catalogue_new(const char *path, size_t expected, struct error *error)
 	DB *db;
 	int result;
 
-	if (unlink(path) != 0 && errno != ENOENT) {
-		error_system(error, errno, "cannot remove %s", path);
+	if (remove_left(path, "") != 0 || remove_left(path, "__db.") != 0) {
+		error_system(error, errno, "cannot remove what was left of %s", path);
 		return NULL;
 	}
 	if ((result = db_create(&db, NULL, 0)) != 0) {

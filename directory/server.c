@@ -183,19 +183,21 @@ tell_members(struct asker *asker)
 	while ((telling = TAILQ_FIRST(&asker->telling)) != NULL) {
 		struct error error = ERROR_INITIALIZER;
 		const char *member;
+		bool told = true;
 		int result = 1;
 
-		while (result == 1 && channel_queued(asker->channel) < QUEUED_MAX) {
+		while (result == 1 && told && channel_queued(asker->channel) < QUEUED_MAX) {
 			result = catalogue_get_member(telling->catalogue, telling->group, telling->next, &member,
 			    &error);
 			if (result == 1) {
 				const struct directory_member message = { telling->id, member };
 
-				send_directory_member(asker->channel, &message);
-				telling->next++;
+				told = send_directory_member(asker->channel, &message);
+				telling->next += told;
 			}
 		}
-		if (result == 1)
+		/* An asker that reads no more is not worth the rest of the group. */
+		if (result == 1 && told)
 			return;
 		answer(asker, telling->id, result == 0 ? DIRECTORY_FOUND : DIRECTORY_UNAVAILABLE, telling->next);
 		if (result < 0 && telling->catalogue == asker->server->catalogue)

@@ -7,7 +7,6 @@
  * known from the kernel before anything it sent is looked at; connections of submitting users are handed on unread. The
  * programs themselves change user and root folder before they touch anything that an outsider wrote.
  */
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/base/descriptors.h"
 #include "common/log/log.h"
 #include "master/notify.h"
 #include "master/service.h"
@@ -29,19 +29,6 @@ usage(FILE *stream, int status)
 	return status;
 }
 
-/* Whatever is opened later must not become standard input, output or error. */
-static void
-open_standard_descriptors(void)
-{
-	int file;
-
-	do
-		file = open("/dev/null", O_RDWR);
-	while (file != -1 && file <= STDERR_FILENO);
-	if (file != -1)
-		close(file);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -54,7 +41,7 @@ main(int argc, char **argv)
 	char *folder;
 	int option, status;
 
-	open_standard_descriptors();
+	descriptors_fill_standard();
 	while ((option = getopt_long(argc, argv, "c:", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'c':

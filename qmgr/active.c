@@ -94,7 +94,8 @@ uint32_t
 active_in_hand(const struct active_message *message)
 {
 	return message->phase_count[PHASE_UNROUTED] + message->phase_count[PHASE_ROUTING] +
-	    message->phase_count[PHASE_JOURNALLING] + message->phase_count[PHASE_QUEUED] + message->phase_count[PHASE_BUSY];
+	    message->phase_count[PHASE_JOURNALLING] + message->phase_count[PHASE_QUEUED] +
+	    message->phase_count[PHASE_BUSY] + message->phase_count[PHASE_ADOPTED];
 }
 
 int64_t

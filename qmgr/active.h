@@ -28,6 +28,7 @@ enum recipient_phase {
 	PHASE_JOURNALLING,	/* a new member, until its expansion is on stable storage */
 	PHASE_QUEUED,		/* stands in the queue of a destination */
 	PHASE_BUSY,		/* in a job */
+	PHASE_ADOPTED,		/* in a job of an earlier qmgr */
 	PHASE_FAILING,		/* failed for good, but report and state are not on stable storage yet */
 	PHASE_SUCCESS,		/* delivered; the report that the sender wanted is not written yet */
 	PHASE_COUNT

@@ -63,7 +63,7 @@ mark(struct active_message *message, const struct adopted *adopted)
 
 		if (index != UINT32_MAX && active_phase(message, index) == PHASE_IDLE &&
 		    active_recipient_is_open(&message->envelope.recipients[index]))
-			active_set_phase(message, index, PHASE_BUSY);
+			active_set_phase(message, index, PHASE_ADOPTED);
 	}
 }
 
@@ -95,6 +95,37 @@ take_number(struct adopted *adopted, uint32_t number)
 	return false;
 }
 
+/* Whether another job of an earlier qmgr, a later attempt, has the recipient too. */
+static bool
+is_held_elsewhere(const struct adoption *adoption, const struct adopted *adopted, uint32_t number)
+{
+	struct hash_node *node = hash_table_find(&adoption->by_message, hash_number(adopted->message_id));
+
+	for (; node != NULL; node = hash_node_next(node)) {
+		const struct adopted *other = HASH_CONTAINER(node, struct adopted, by_message);
+		uint32_t i;
+
+		for (i = 0; other != adopted && other->message_id == adopted->message_id && i < other->count; i++)
+			if (other->numbers[i] == number)
+				return true;
+	}
+	return false;
+}
+
+/*
+ * Whether a late result says something about a recipient: one that is in a job of our own by now gets its result from
+ * there, and one that another job still has is not deferred by the older of the two.
+ */
+static bool
+is_telling(const struct adoption *adoption, const struct adopted *adopted, const struct active_message *message,
+    uint32_t index, const struct delivery_result *result)
+{
+	if (result->outcome == DELIVERY_DONE && active_phase(message, index) == PHASE_IDLE)
+		return active_recipient_is_open(&message->envelope.recipients[index]);
+	return active_phase(message, index) == PHASE_ADOPTED &&
+	    (result->outcome == DELIVERY_DONE || !is_held_elsewhere(adoption, adopted, result->recipient));
+}
+
 static void
 apply_results(struct qmgr *qmgr, struct adopted *adopted, struct active_message *message, struct outcome_changes *changes)
 {
@@ -106,7 +137,7 @@ apply_results(struct qmgr *qmgr, struct adopted *adopted, struct active_message 
 		uint32_t index = active_index_of(message, result.recipient);
 
 		if (!take_number(adopted, result.recipient) || index == UINT32_MAX ||
-		    active_phase(message, index) != PHASE_BUSY)
+		    !is_telling(&qmgr->adoption, adopted, message, index, &result))
 			continue;
 		active_set_phase(message, index, PHASE_IDLE);
 		outcome_apply(qmgr, message, index, NULL, &result, changes);
@@ -126,7 +157,8 @@ advance(struct qmgr *qmgr, struct adopted *adopted, struct active_message *messa
 		for (i = 0; i < adopted->count; i++) {
 			uint32_t index = active_index_of(message, adopted->numbers[i]);
 
-			if (index != UINT32_MAX && active_phase(message, index) == PHASE_BUSY)
+			if (index != UINT32_MAX && active_phase(message, index) == PHASE_ADOPTED &&
+			    !is_held_elsewhere(&qmgr->adoption, adopted, adopted->numbers[i]))
 				active_set_phase(message, index, PHASE_IDLE);
 		}
 		adopted_free(&qmgr->adoption, adopted);
@@ -189,6 +221,8 @@ adoption_holding(struct qmgr *qmgr, struct deliver_worker *worker, uint64_t job,
 		if (message == NULL)
 			store_take_id(qmgr->store, message_id, taken, qmgr);
 	}
+	if (adopted->count + recipients->length / 4 > ENVELOPE_RECIPIENTS_MAX)
+		return;
 	wire_reader_init(&reader, recipients->data, recipients->length);
 	adopted->numbers = memory_resize(adopted->numbers, adopted->count + recipients->length / 4, sizeof(uint32_t));
 	while (reader.end - reader.next >= 4)

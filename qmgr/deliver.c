@@ -453,6 +453,7 @@ lost(struct deliver_worker *worker)
 
 	channel_free(&worker->channel);
 	worker->telling = false;
+	worker->told = true;
 	while ((job = TAILQ_FIRST(&worker->jobs)) != NULL)
 		put_back(qmgr, job);
 	adoption_worker_lost(qmgr, worker);
@@ -482,6 +483,11 @@ holding(void *context, UNUSED struct channel *channel, const struct deliver_hold
 {
 	struct deliver_worker *worker = context;
 
+	/* Otherwise a worker could lay hands on mail that was never given to it. */
+	if (worker->told) {
+		closed(worker, worker->channel, "violation: deliver_holding from one that can hold nothing");
+		return;
+	}
 	adoption_holding(worker->qmgr, worker, message->job, message->message_id, &message->recipients);
 }
 
@@ -491,6 +497,7 @@ holding_end(void *context, UNUSED struct channel *channel, UNUSED const struct d
 	struct deliver_worker *worker = context;
 
 	worker->telling = false;
+	worker->told = true;
 	adoption_check_open(worker->qmgr);
 	schedule_kick(worker->qmgr);
 }

@@ -33,6 +33,7 @@ struct deliver_worker {
 	unsigned instance;
 	struct channel *channel;	/* NULL while it is gone */
 	bool telling;			/* it has not told all it holds for an earlier qmgr */
+	bool told;			/* it has, or was lost since our start: it can hold nothing more of that kind */
 	struct job_queue jobs;		/* in hand */
 	unsigned job_count;
 	struct job_queue sending;	/* of them: not wholly sent */

@@ -12,6 +12,8 @@
 #include "qmgr/store/store.h"
 
 #define ENVELOPE_OCTETS_MAX (16 * 1024 * 1024)
+#define BODY_FILES_MAX 65536		/* handed out and not deposited yet */
+#define BLOCK_LASTS_MS 10000		/* nobody uses up a block of ids sooner */
 #define SKEW_MS (60 * 60 * 1000)	/* a time of arrival further off than this is not believed */
 
 /* One process that deposits. Freed when its channel is gone and nothing of it is on its way. */
@@ -20,6 +22,7 @@ struct depositor {
 	unsigned instance;
 	struct channel *channel;	/* NULL: gone */
 	uint8_t blocks[IDENTIFIERS_BLOCKS / 8];	/* which blocks of this start are its own */
+	int64_t granted_ms;		/* when it got the last of them */
 	unsigned committing;
 	TAILQ_ENTRY(depositor) link;
 };
@@ -406,7 +409,7 @@ more(void *context, UNUSED struct channel *channel, const struct deposit_more *m
 
 /* ---- body files ---- */
 
-static void
+static bool
 answer_body(struct depositor *depositor, uint64_t id, enum deposit_outcome outcome, const char *text, int descriptor)
 {
 	struct deposit_body_answer message = { .id = id, .outcome = (uint8_t)outcome, .file = descriptor };
@@ -414,7 +417,7 @@ answer_body(struct depositor *depositor, uint64_t id, enum deposit_outcome outco
 
 	strlcpy(cut, text, sizeof(cut));
 	message.text = cut;
-	send_deposit_body_answer(depositor->channel, &message);
+	return send_deposit_body_answer(depositor->channel, &message);
 }
 
 static void
@@ -431,9 +434,13 @@ body_created(void *context, uint64_t id, int descriptor, UNUSED uint64_t length,
 	} else if (descriptor < 0) {
 		answer_body(file->depositor, id, DEPOSIT_TEMPORARY, error->text, -1);
 		file_free(&qmgr->deposits, file);
-	} else {
+	} else if (answer_body(file->depositor, id, DEPOSIT_STORED, "", descriptor)) {
 		file->open = true;
-		answer_body(file->depositor, id, DEPOSIT_STORED, "", descriptor);
+	} else {
+		/* We are short of descriptors; the question wants its answer all the same. */
+		answer_body(file->depositor, id, DEPOSIT_TEMPORARY, "The body file cannot be handed over", -1);
+		store_body_abandon(qmgr->store, id);
+		file_free(&qmgr->deposits, file);
 	}
 	if (descriptor >= 0)
 		close(descriptor);
@@ -453,6 +460,10 @@ body(void *context, UNUSED struct channel *channel, const struct deposit_body *m
 	}
 	if (!qmgr->deposits.store_accepts) {
 		answer_body(depositor, message->id, DEPOSIT_TEMPORARY, qmgr->deposits.reason, -1);
+		return;
+	}
+	if (qmgr->deposits.files.count >= BODY_FILES_MAX) {
+		answer_body(depositor, message->id, DEPOSIT_TEMPORARY, "Too many messages are on their way into MAIL.BOX", -1);
 		return;
 	}
 	file = memory_new(1, sizeof(*file));
@@ -498,13 +509,8 @@ grant(struct depositor *depositor)
 	}
 	number = identifiers_block_of(&depositor->qmgr->identifiers, block.first_id);
 	depositor->blocks[number / 8] |= (uint8_t)(1 << number % 8);
+	depositor->granted_ms = clock_monotonic_ms();
 	send_deposit_block(depositor->channel, &block);
-}
-
-static void
-block_wanted(void *context, UNUSED struct channel *channel, UNUSED const struct deposit_block_wanted *message)
-{
-	grant(context);
 }
 
 static void
@@ -536,6 +542,18 @@ closed(void *context, UNUSED struct channel *channel, const char *reason)
 {
 	log_event(LOG_PEER_LOST, "smtpd", reason);
 	lost(context);
+}
+
+/* One that throws blocks away would soon have all of them, and the end of the last is our end. */
+static void
+block_wanted(void *context, struct channel *channel, UNUSED const struct deposit_block_wanted *message)
+{
+	struct depositor *depositor = context;
+
+	if (clock_monotonic_ms() - depositor->granted_ms < BLOCK_LASTS_MS)
+		closed(depositor, channel, "violation: a block of ids cannot be used up yet");
+	else
+		grant(depositor);
 }
 
 void

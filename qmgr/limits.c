@@ -44,7 +44,6 @@ limits_read(struct limits *limits, const struct settings *settings)
 
 	*limits = (struct limits){
 		.inline_body = (uint64_t)matador->inline_body_limit.number,
-		.body = (uint64_t)configuration->maximum_message_size_kb.number,
 		.deposit_memory = (uint64_t)matador->deposit_memory_limit.number,
 		.active_memory = (uint64_t)matador->active_memory_limit.number,
 		.active_messages = (uint32_t)matador->active_message_limit.number,

@@ -9,7 +9,6 @@ struct settings;
 
 struct limits {
 	uint64_t inline_body;			/* octets of content that a deposit may bring in packets */
-	uint64_t body;				/* octets of a body file */
 	uint64_t deposit_memory;		/* octets of deposits not yet on stable storage */
 	uint64_t active_memory;			/* octets of content kept for deliveries */
 	uint32_t active_messages;		/* the active window */

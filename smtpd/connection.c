@@ -423,43 +423,54 @@ turn_away(struct server *server, int socket, const struct session_client *client
 	close(socket);
 }
 
-void
-connection_open(struct server *server, int socket, const struct sockaddr_storage *address)
+/* A session of a client that is counted under key, unless there are too many. */
+static void
+open_counted(struct server *server, int socket, const struct session_client *client, const struct in6_addr *key)
 {
 	const struct document_configuration *configuration = rules_configuration(server->rules);
 	int64_t all = configuration->maximum_sessions.number;
 	size_t maximum = (size_t)((all + server->processes - 1) / server->processes);
 	size_t maximum_of_client = (size_t)configuration->maximum_sessions_per_client.number;
-	struct session_client client;
 	struct connection *connection;
-	struct in6_addr key;
-	int on = 1;
 
-	describe_client(address, &client, &key);
-	setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	switch (limits_enter(server->limits, &key, maximum, maximum_of_client)) {
+	switch (limits_enter(server->limits, key, maximum, maximum_of_client)) {
 	case LIMITS_TOO_MANY:
-		turn_away(server, socket, &client, REPLY_TOO_MANY_SESSIONS, "maximum_sessions");
+		turn_away(server, socket, client, REPLY_TOO_MANY_SESSIONS, "maximum_sessions");
 		return;
 	case LIMITS_TOO_MANY_FROM_CLIENT:
-		turn_away(server, socket, &client, REPLY_TOO_MANY_FROM_CLIENT, "maximum_sessions_per_client");
+		turn_away(server, socket, client, REPLY_TOO_MANY_FROM_CLIENT, "maximum_sessions_per_client");
 		return;
 	case LIMITS_ENTERED:
 		break;
 	}
-	connection = new_connection(server, socket, &client);
-	connection->client = key;
+	connection = new_connection(server, socket, client);
+	connection->client = *key;
 	connection->is_counted = true;
 	run(connection);
 }
 
 void
+connection_open(struct server *server, int socket, const struct sockaddr_storage *address)
+{
+	struct session_client client;
+	struct in6_addr key;
+	int on = 1;
+
+	describe_client(address, &client, &key);
+	setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	open_counted(server, socket, &client, &key);
+}
+
+/* Each local user is a client like any other: counted under an address that nobody has (RFC 6666) and the user's id. */
+void
 connection_open_local(struct server *server, int socket, uint32_t user_id)
 {
 	struct session_client client = { .is_local_user = true, .user_id = user_id, .address = "local" };
+	struct in6_addr key = { .s6_addr = { 0x01 } };
 
+	memcpy(&key.s6_addr[12], &user_id, sizeof(user_id));
 	evutil_make_socket_nonblocking(socket);
-	run(new_connection(server, socket, &client));
+	open_counted(server, socket, &client, &key);
 }
 
 /* ---- all of them ---- */

@@ -346,13 +346,16 @@ static const struct deposit_handlers handlers = {
 
 /* ---- qmgr comes and goes ---- */
 
-/* Prepares an order for the next qmgr. False when it cannot be repeated there, or nobody waits for it any more. */
+/*
+ * Prepares an order for the next qmgr. False when it cannot be repeated there, or nobody waits for it any more. A body file is gone
+ * with its qmgr, unless its message was stored: then the next one knows the id, and the client must not send it again.
+ */
 static bool
 rewind_order(struct depositor *depositor, struct deposit_order *order)
 {
 	bool was_sent = is_sent(order);
 
-	if (order->kind == ORDER_BODY || order->body_length > 0 || order->done == NULL)
+	if (order->kind == ORDER_BODY || order->done == NULL)
 		return false;
 	if (was_sent) {
 		TAILQ_REMOVE(&depositor->sent, order, entries);

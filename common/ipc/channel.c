@@ -31,6 +31,7 @@
 struct outgoing {
 	STAILQ_ENTRY(outgoing) next;
 	int descriptor;			/* owned; -1: none */
+	bool is_answer;
 	size_t length;
 	uint8_t data[];
 };
@@ -59,7 +60,8 @@ struct channel {
 	char reason[160];
 
 	unsigned credits;		/* requests that we may send */
-	unsigned unanswered;		/* requests that we owe an answer */
+	unsigned unanswered;		/* requests whose answer has not left */
+	unsigned answers;		/* of them: in the queue. A peer that does not read gets no further credit. */
 	struct outgoing_list queue;
 	size_t queued;
 };
@@ -155,7 +157,7 @@ leave(struct channel *channel)
 /* ---- sending ---------------------------------------------------------------------------------- */
 
 static bool
-enqueue(struct channel *channel, const struct buffer *data, int descriptor)
+enqueue(struct channel *channel, const struct buffer *data, int descriptor, bool is_answer)
 {
 	struct outgoing *packet;
 	int duplicate = -1;
@@ -167,6 +169,7 @@ enqueue(struct channel *channel, const struct buffer *data, int descriptor)
 	}
 	packet = memory_resize(NULL, sizeof(*packet) + data->length, 1);
 	packet->descriptor = duplicate;
+	packet->is_answer = is_answer;
 	packet->length = data->length;
 	memcpy(packet->data, data->data, data->length);
 	STAILQ_INSERT_TAIL(&channel->queue, packet, next);
@@ -200,14 +203,15 @@ channel_send(struct channel *channel, const struct ipc_message *type, const void
 		return false;
 	if (type->kind == IPC_REQUEST && channel->credits == 0)
 		return false;
-	if (type->kind == IPC_ANSWER && channel->unanswered == 0)
+	if (type->kind == IPC_ANSWER && channel->unanswered == channel->answers)
 		return false;
-	if (!ipc_pack(type, message, packet, &descriptor) || !enqueue(channel, packet, descriptor))
+	if (!ipc_pack(type, message, packet, &descriptor) ||
+	    !enqueue(channel, packet, descriptor, type->kind == IPC_ANSWER))
 		return false;
 	if (type->kind == IPC_REQUEST)
 		channel->credits--;
 	else if (type->kind == IPC_ANSWER)
-		channel->unanswered--;
+		channel->answers++;
 	return true;
 }
 
@@ -219,7 +223,7 @@ send_greeting(struct channel *channel)
 	wire_put_u8(packet, GREETING_NUMBER);
 	wire_put_string(packet, channel->protocol->name);
 	wire_put_u16(packet, channel->protocol->version);
-	enqueue(channel, packet, -1);
+	enqueue(channel, packet, -1, false);
 }
 
 /* Sends one batch from the front of the queue. The number of packets that went, or -1 and errno. */
@@ -263,6 +267,8 @@ remove_sent(struct channel *channel, int count)
 
 		STAILQ_REMOVE_HEAD(&channel->queue, next);
 		channel->queued -= packet->length;
+		channel->answers -= packet->is_answer;
+		channel->unanswered -= packet->is_answer;
 		if (packet->descriptor >= 0)
 			close(packet->descriptor);
 		free(packet);

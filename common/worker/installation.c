@@ -153,7 +153,14 @@ wanted_owner(const struct settings *settings, const struct installation_folder *
 static bool
 check_shared_folder(const struct installation_folder *folder, const struct stat *status, struct buffer *problems)
 {
-	if ((status->st_mode & (S_IWGRP | S_IWOTH)) == 0 || (status->st_uid == geteuid() && (status->st_mode & S_IWOTH) == 0))
+	bool ours = status->st_uid == geteuid();
+
+	if (!ours && status->st_uid != 0) {
+		buffer_printf(problems, "%s belongs to user %u, who could put something else in our place\n", folder->path,
+		    status->st_uid);
+		return false;
+	}
+	if ((status->st_mode & (S_IWGRP | S_IWOTH)) == 0 || (ours && (status->st_mode & S_IWOTH) == 0))
 		return true;
 	buffer_printf(problems, "%s can be written by others, who could put something else in our place\n", folder->path);
 	return false;
@@ -380,6 +387,8 @@ make_log_file(const struct settings *settings, bool privileged, struct error *er
 		error_system(error, errno, "opening the log file %s", path);
 	else if (!S_ISREG(status.st_mode))
 		error_set(error, ERROR_INVALID, "log_to: %s is not a file", path);
+	else if (status.st_nlink > 1)
+		error_set(error, ERROR_INVALID, "log_to: %s has a second name: it may be another program's file", path);
 	else if (status.st_uid != uid && fchown(file, uid, gid) == -1)
 		error_system(error, errno, "giving the log file %s to user %u", path, uid);
 	else

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "common/base/descriptors.h"
 #include "master/matador/command.h"
 
 static int
@@ -85,6 +86,7 @@ main(int argc, char **argv)
 	const char *folder = SYSCONFDIR "/matador";
 	int status;
 
+	descriptors_fill_standard();
 	signal(SIGPIPE, SIG_IGN);
 	if (strcmp(name, "sendmail") == 0)
 		status = command_submit(folder, argc, argv);

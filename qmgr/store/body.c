@@ -274,6 +274,8 @@ open_work(struct store *store, struct job *work)
 	}
 	if (file >= 0)
 		close(file);
+	if (error.kind == ERROR_DAMAGED)
+		store_say_damaged(store, 0, 0, job->length, job->id);
 	body_answer(store, job->callback, job->context, job->id, -1, 0, &error);
 	free(job);
 }

@@ -564,15 +564,20 @@ committer_stop(struct store *store)
 		pthread_join(committer->thread, NULL);
 		committer->started = false;
 	}
-	while (committer->copies != NULL) {
-		struct store_batch *batch = committer->copies;
-
-		committer->copies = batch->next;
-		batch_free(batch);
-	}
 	if (committer->file >= 0)
 		close(committer->file);
 	committer->file = -1;
 	free(committer->vectors);
 	committer->vectors = NULL;
+}
+
+void
+committer_drop_copies(struct store *store)
+{
+	while (store->committer.copies != NULL) {
+		struct store_batch *batch = store->committer.copies;
+
+		store->committer.copies = batch->next;
+		batch_free(batch);
+	}
 }

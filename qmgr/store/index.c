@@ -13,6 +13,8 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -483,6 +485,8 @@ index_each(struct index *index, bool (*each)(void *context, struct message *mess
 
 /* ---- opening ---- */
 
+static const char *const names[DATABASE_COUNT] = { "message", "envelope", "due", "destination", "meta" };
+
 static int
 open_environment(struct index *index, const char *home, struct error *error)
 {
@@ -506,11 +510,40 @@ open_environment(struct index *index, const char *home, struct error *error)
 	return result == 0 ? 0 : failed(index, "open", result, error);
 }
 
+/* Berkeley DB obeys a settings file that lies there, and nothing can tell it not to. */
+static void
+remove_settings_file(const char *home)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/DB_CONFIG", home) < (int)sizeof(path))
+		unlink(path);
+}
+
+/* All are there, or none: Berkeley DB makes an empty one in place of one that is missing or empty, and mail would not be seen. */
+static int
+check_files(const char *home, struct error *error)
+{
+	const char *missing = NULL;
+	struct stat status;
+	char path[PATH_MAX];
+	int found = 0;
+
+	for (int i = 0; i < DATABASE_COUNT; i++) {
+		snprintf(path, sizeof(path), "%s/%s", home, names[i]);
+		if (lstat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0)
+			found++;
+		else
+			missing = names[i];
+	}
+	if (found == 0 || found == DATABASE_COUNT)
+		return 0;
+	return error_set(error, ERROR_DAMAGED, "index of MAIL.BOX: %s is missing", missing);
+}
+
 static int
 open_databases(struct index *index, struct error *error)
 {
-	static const char *const names[DATABASE_COUNT] = { "message", "envelope", "due", "destination", "meta" };
-
 	for (int i = 0; i < DATABASE_COUNT; i++) {
 		DB *database;
 		int result = db_create(&database, index->environment, 0);
@@ -571,7 +604,8 @@ index_open(const char *home, uint64_t mailbox, struct index **index_out, struct 
 		free(index);
 		return error_system(error, errno, "make %s", home);
 	}
-	if (open_environment(index, home, error) == 0 && open_databases(index, error) == 0 &&
+	remove_settings_file(home);
+	if (check_files(home, error) == 0 && open_environment(index, home, error) == 0 && open_databases(index, error) == 0 &&
 	    check_meta(index, mailbox, error) == 0) {
 		flush_folders(home);
 		*index_out = index;

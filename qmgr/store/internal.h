@@ -252,6 +252,8 @@ bool batch_put(struct store_batch *batch, enum entry_kind kind, uint8_t flags, u
 int committer_start(struct store *store, struct error *error);
 /* Writes what waits and ends the thread. */
 void committer_stop(struct store *store);
+/* After the reader ended: copies that it still made are not needed. */
+void committer_drop_copies(struct store *store);
 void committer_add(struct store *store, struct store_batch *batch);
 void committer_add_copy(struct store *store, struct store_batch *batch);
 /* Opens the first segment of this start. */

@@ -309,6 +309,7 @@ open_index(struct store *store)
 
 	if (index_open(reader->index_home, store->journal.mailbox, &reader->index, &error) == 0)
 		return;
+	store_say_index_lost(store, &error);
 	index_discard(reader->index_home);
 	if (index_open(reader->index_home, store->journal.mailbox, &reader->index, &error) < 0) {
 		store_say_index_lost(store, &error);
@@ -325,6 +326,13 @@ discard_index(struct store *store)
 	open_index(store);
 }
 
+/* It knows records that the journal does not have (any more). */
+static bool
+index_is_ahead(const struct recovery *recovery)
+{
+	return index_newest(recovery->index) > recovery->last || recovery->complete > recovery->last;
+}
+
 static void
 recover(struct store *store)
 {
@@ -336,7 +344,10 @@ recover(struct store *store)
 	recovery.index = store->reader.index;
 	recovery.complete = recovery.index == NULL ? 0 : index_complete(recovery.index);
 	result = recovery_run(&recovery, &error);
-	if (recovery.index != NULL && (result < 0 || index_newest(recovery.index) > recovery.last)) {
+	if (recovery.index != NULL && (result < 0 || index_is_ahead(&recovery))) {
+		if (result >= 0)
+			error_set(&error, ERROR_DAMAGED, "index of MAIL.BOX: it knows records that the journal does not have");
+		store_say_index_lost(store, &error);
 		message_table_free(&store->table);
 		message_table_init(&store->table);
 		discard_index(store);
@@ -553,6 +564,7 @@ store_close(struct store **closed)
 	helpers_stop(store);
 	committer_stop(store);
 	reader_stop(store);
+	committer_drop_copies(store);
 	free_jobs_and_requests(store);
 	run_completions(store);
 	while (store->spare_batches != NULL) {

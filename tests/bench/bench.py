@@ -72,8 +72,8 @@ class Matador:
         tempfile.tempdir = FOLDER
         self.instance = matador.Instance()
         self.instance.relay_to(sink_port)
-        self.instance.configuration.update({"maximum_sessions_per_client": 20000, "maximum_commands_per_session": 100000000,
-                                            "maximum_messages_per_session": 100000000})
+        self.instance.configuration.update({"maximum_sessions_per_client": 20000, "maximum_commands_per_session": 10000000,
+                                            "maximum_messages_per_session": 10000000})
         self.instance.start()
         self.port = self.instance.port
         self.pid = self.instance.master

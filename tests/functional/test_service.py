@@ -169,6 +169,20 @@ def test_row_151_a_worker_that_dies_at_start_is_throttled_and_others_live(one_in
     service.wait_mail("jdoe")
 
 
+def test_a_worker_that_does_not_leave_is_ended_before_its_successor_starts(one_instance, tmp_path):
+    lives = tmp_path / "lives"
+    lives.touch()
+    lives.chmod(0o666)
+    # In its second life it ends its pair to master, as a worker that leaves does, and stays.
+    one_instance.wrap_program("policy", f"echo $$ >>{lives}; test $(wc -l <{lives}) = 2 && exec sleep 30 3>&-", tmp_path)
+    service = one_instance.start()
+    os.kill(service.workers("policy")[0], signal.SIGKILL)
+    wait_for(lambda: len(lives.read_text().split()) == 3, 30, "its third life")
+    assert not running(int(lives.read_text().split()[1]))
+    wait_for(lambda: re.search("worker-died.*program=policy.*signal 9.*worker-died.*program=policy.*signal 9",
+                               service.log(), re.S), what="the second death in the log")
+
+
 def test_row_155_a_hundred_sessions_in_data_finish_across_two_reloads(one_instance):
     one_instance.configuration["maximum_recipients_per_message"] = 50
     service = one_instance.start()

@@ -536,6 +536,24 @@ a_request_over_the_window_is_a_violation(void **state)
 }
 
 static void
+a_peer_that_asks_on_and_never_reads_runs_out_of_credits(void **state)
+{
+	struct fixture *fixture = *state;
+	char request[41] = { 4 };
+	unsigned i;
+
+	open_server(fixture);
+	fixture->server.answer_at_once = true;
+	send_greeting_raw(fixture);
+	for (i = 0; i < 20000 && fixture->server.closed == 0; i++) {
+		send_raw(fixture, request, 33);
+		event_base_loop(fixture->base, EVLOOP_NONBLOCK);
+		assert_true(channel_queued(fixture->server.channel) < 1024 * 64);
+	}
+	expect_violation(fixture, "deposit_begin without a credit");
+}
+
+static void
 a_descriptor_nobody_asked_for_is_closed_and_a_violation(void **state)
 {
 	struct fixture *fixture = *state;
@@ -636,6 +654,7 @@ main(void)
 		CASE(an_oversized_packet_is_a_violation),
 		CASE(an_answer_without_a_request_is_a_violation),
 		CASE(a_request_over_the_window_is_a_violation),
+		CASE(a_peer_that_asks_on_and_never_reads_runs_out_of_credits),
 		CASE(a_descriptor_nobody_asked_for_is_closed_and_a_violation),
 		CASE(numbers_are_never_reused),
 		cmocka_unit_test(two_or_two_hundred_descriptors_are_closed_and_a_violation),

@@ -143,6 +143,45 @@ a_folder_for_the_socket_that_anybody_can_write_is_a_problem_and_left_alone(void 
 }
 
 static void
+a_folder_for_the_socket_that_belongs_to_another_user_is_a_problem(void **state)
+{
+	struct buffer changes = BUFFER_INITIALIZER(0), problems = BUFFER_INITIALIZER(0);
+	struct error error = ERROR_INITIALIZER;
+	char path[256];
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	snprintf(path, sizeof(path), "%s/run", folder);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(chown(path, 65534, 65534), 0);
+	assert_int_equal(installation_make(&settings, false, &changes, &error), 0);
+	assert_int_equal(installation_check(&settings, false, &problems), 1);
+	assert_non_null(strstr(problems.data, "belongs to user 65534"));
+	buffer_free(&changes);
+	buffer_free(&problems);
+}
+
+static void
+a_log_file_with_a_second_name_is_not_taken(void **state)
+{
+	struct buffer changes = BUFFER_INITIALIZER(0);
+	struct error error = ERROR_INITIALIZER;
+	char path[256], other[256];
+
+	(void)state;
+	assert_int_equal(installation_make(&settings, false, &changes, &error), 0);
+	assert_int_equal(installation_make_for_start(&settings, false, &error), 0);
+	snprintf(path, sizeof(path), "%s/log/mail.log", folder);
+	snprintf(other, sizeof(other), "%s/secret", folder);
+	assert_int_equal(rename(path, other), 0);
+	assert_int_equal(link(other, path), 0);
+	assert_int_equal(installation_make_for_start(&settings, false, &error), -1);
+	assert_non_null(strstr(error.text, "second name"));
+	buffer_free(&changes);
+}
+
+static void
 start_makes_the_log_file_and_what_vanished_under_run(void **state)
 {
 	struct buffer changes = BUFFER_INITIALIZER(0);
@@ -205,6 +244,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_folder_for_the_socket_that_anybody_can_write_is_a_problem_and_left_alone,
 		    make_place, remove_place),
 		cmocka_unit_test_setup_teardown(start_makes_the_log_file_and_what_vanished_under_run, make_place, remove_place),
+		cmocka_unit_test_setup_teardown(a_folder_for_the_socket_that_belongs_to_another_user_is_a_problem, make_place,
+		    remove_place),
+		cmocka_unit_test_setup_teardown(a_log_file_with_a_second_name_is_not_taken, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(each_jail_is_the_folder_of_its_row, make_place, remove_place),
 		cmocka_unit_test_setup_teardown(more_sessions_than_open_files_are_a_problem_with_file_and_line, make_place,
 		    remove_place),

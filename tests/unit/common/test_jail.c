@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +63,7 @@ teardown(void **state)
 static int
 in_jail(const struct jail *jail, const char *expected_how, int (*check)(void))
 {
+	static const gid_t some_group = 4242;
 	int status;
 	pid_t child = fork();
 
@@ -69,12 +71,16 @@ in_jail(const struct jail *jail, const char *expected_how, int (*check)(void))
 		struct error error = ERROR_INITIALIZER;
 		const char *how;
 
+		if (jail->privileged && setgroups(1, &some_group) < 0)
+			_exit(NO_JAIL);
 		if (!jail->privileged && geteuid() == 0 && (setgid(SOMEBODY) < 0 || setuid(SOMEBODY) < 0))
 			_exit(NO_JAIL);
 		if (jail_enter(jail, &how, &error) < 0) {
 			fprintf(stderr, "%s\n", error.text);
 			_exit(NO_JAIL);
 		}
+		if (jail->privileged && getgroups(0, NULL) != 0)
+			_exit(2);
 		if (strcmp(how, "none") == 0)
 			_exit(NOT_HERE);
 		if (strcmp(how, expected_how) != 0)

@@ -92,7 +92,7 @@ documents_name_whole_domains_and_switch_the_fallback_off(void **state UNUSED)
 	static const struct { const char *domain; bool local; } rows[] = {
 		{ "acme.com", true }, { "ACME.COM", true }, { "other.org", true }, { "acme.fr", true },
 		{ "sales.acme.com", false }, { "sales.acme.fr", false }, { "notacme.com", false }, { "com", false },
-		{ "a.acme.net", true }, { "a.b.acme.net", true }, { "acme.net", false }, { "xacme.net", false },
+		{ "a.acme.net", true }, { "a.b.acme.net", true }, { "acme.net", false }, { "xacme.net", false }, { "notacme.net", false },
 		{ ".acme.net", false }, { "hub.elsewhere.example", false }, { "elsewhere.example", false },
 		{ "M\xc3\xbcnchen.example", true }, { "xn--mnchen-3ya.example", true }, { "", false },
 	};

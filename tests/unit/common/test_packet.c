@@ -70,6 +70,56 @@ what_is_over_a_limit_is_not_packed_and_leaves_nothing(void **state)
 	buffer_free(&packet);
 }
 
+/* The body of a packet whose fields are all 0 or empty, but the first string, which has so many octets. */
+static void
+put_fields(const struct ipc_message *type, size_t length, struct buffer *packet)
+{
+	char text[2000];
+
+	memset(text, 'a', length);
+	text[length] = '\0';
+	for (size_t i = 0; i < type->field_count; i++)
+		switch (type->fields[i].type) {
+		case IPC_FIELD_U8:
+			wire_put_u8(packet, 0);
+			break;
+		case IPC_FIELD_U16:
+			wire_put_u16(packet, 0);
+			break;
+		case IPC_FIELD_U32:
+			wire_put_u32(packet, 0);
+			break;
+		case IPC_FIELD_U64:
+			wire_put_u64(packet, 0);
+			break;
+		case IPC_FIELD_STRING:
+			wire_put_string(packet, text);
+			text[0] = '\0';
+			break;
+		case IPC_FIELD_BYTES:
+			wire_put_bytes(packet, "", 0);
+			break;
+		case IPC_FIELD_DESCRIPTOR:
+			break;
+		}
+}
+
+static void
+a_string_over_its_limit_is_not_unpacked(void **state)
+{
+	const struct ipc_message *type = ipc_message_queue_list();
+	struct buffer packet = BUFFER_INITIALIZER(0);
+	struct queue_list got;
+
+	(void)state;
+	put_fields(type, 1024, &packet);
+	assert_true(ipc_unpack(type, packet.data, packet.length, -1, &got));
+	buffer_clear(&packet);
+	put_fields(type, 1025, &packet);
+	assert_false(ipc_unpack(type, packet.data, packet.length, -1, &got));
+	buffer_free(&packet);
+}
+
 static void
 what_the_buffer_cannot_hold_is_not_packed(void **state)
 {
@@ -119,6 +169,7 @@ main(void)
 		cmocka_unit_test(every_field_comes_back_and_the_number_stands_first),
 		cmocka_unit_test(every_shorter_packet_is_refused),
 		cmocka_unit_test(what_is_over_a_limit_is_not_packed_and_leaves_nothing),
+		cmocka_unit_test(a_string_over_its_limit_is_not_unpacked),
 		cmocka_unit_test(what_the_buffer_cannot_hold_is_not_packed),
 		cmocka_unit_test(a_descriptor_travels_beside_the_packet),
 		cmocka_unit_test(protocols_are_found_by_name),

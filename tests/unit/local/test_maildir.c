@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,6 +18,19 @@
 
 static char folder[] = "/tmp/matador-maildir-XXXXXX";
 static int root;
+static unsigned flushes;
+static bool flushes_fail;
+
+/* In place of the library's. */
+int
+fsync(int file)
+{
+	flushes++;
+	if (!flushes_fail)
+		return (int)syscall(SYS_fsync, file);
+	errno = EIO;
+	return -1;
+}
 
 static int
 make_root(void **state)
@@ -150,6 +164,28 @@ writes_a_repeat_only_once(void **state)
 }
 
 static void
+names_a_message_only_when_it_was_flushed_and_flushes_its_name(void **state)
+{
+	struct maildir_message message = make_message("flushed", "x\r\n");
+	struct error error = ERROR_INITIALIZER;
+
+	(void)state;
+	assert_int_equal(maildir_write(root, &message, &error), 0);
+	flushes_fail = true;
+	assert_int_equal(maildir_flush(&message, &error), -1);
+	assert_true(error_is_temporary(&error));
+	assert_int_equal(maildir_settle(&message, &error), -1);
+	flushes_fail = false;
+	flushes = 0;
+	assert_int_equal(maildir_flush(&message, &error), 0);
+	assert_int_equal(flushes, 1);
+	assert_int_equal(maildir_publish(&message, &error), 0);
+	assert_int_equal(maildir_settle(&message, &error), 0);
+	assert_int_equal(flushes, 2);
+	maildir_end(&message);
+}
+
+static void
 copies_a_body_from_a_descriptor(void **state)
 {
 	struct maildir_message message = make_message("body", "");
@@ -227,6 +263,7 @@ main(void)
 		cmocka_unit_test(knows_safe_names),
 		cmocka_unit_test(makes_the_mail_file_and_writes_into_new),
 		cmocka_unit_test(writes_a_repeat_only_once),
+		cmocka_unit_test(names_a_message_only_when_it_was_flushed_and_flushes_its_name),
 		cmocka_unit_test(copies_a_body_from_a_descriptor),
 		cmocka_unit_test(follows_no_symbolic_link),
 		cmocka_unit_test(refuses_a_bad_name_for_good),

@@ -225,6 +225,29 @@ refuses_deposits_that_do_not_add_up(UNUSED void **state)
 }
 
 static void
+lets_no_depositor_say_what_only_qmgr_knows(UNUSED void **state)
+{
+	struct envelope envelope;
+	const struct envelope_recipient *recipient;
+
+	connect_all();
+	local.holds_jobs = true;
+	make_envelope(&envelope, depositor.next_id++, "sender@example.org", "local1@example.com");
+	envelope.is_report = true;
+	envelope.recipients[0].state = RECIPIENT_DELIVERED;
+	envelope.recipients[0].forwards = 9;
+	envelope.recipients[0].attempts = 7;
+	deposit_envelope(&envelope, CONTENT, 0);
+	until(depositor.answers == 1);
+	assert_false(fake.messages->envelope.is_report);
+	recipient = &fake.messages->envelope.recipients[0];
+	assert_int_equal(recipient->state, RECIPIENT_NEW);
+	assert_int_equal(recipient->forwards, 0);
+	assert_int_equal(recipient->attempts, 0);
+	envelope_free(&envelope);
+}
+
+static void
 takes_a_large_message_through_a_file_and_delivers_from_it(UNUSED void **state)
 {
 	struct deposit_body want;
@@ -522,6 +545,21 @@ reports_failures_with_their_states_in_one_record(UNUSED void **state)
 }
 
 static void
+records_with_a_report_what_failed_while_others_still_wait(UNUSED void **state)
+{
+	uint64_t id;
+
+	connect_all();
+	local.holds_jobs = true;
+	id = deposit("s@example.org", "perm1@x.example local1@example.com", CONTENT);
+	until(local.in_hand == 1 && qmgr.counters.failed == 1);
+	report_tick(&qmgr, clock_monotonic_ms() + 20000);
+	until(router.reports == 1 && fake_find(id)->envelope.recipients[0].state == RECIPIENT_FAILED);
+	assert_int_equal(router.report_recipients, 1);
+	assert_int_equal(local.in_hand, 1);
+}
+
+static void
 keeps_a_failure_until_its_report_could_be_stored(UNUSED void **state)
 {
 	connect_all();
@@ -704,6 +742,29 @@ spreads_jobs_over_processes_and_prefers_the_one_with_a_free_session(UNUSED void 
 	assert_int_equal(smtp.job_count, 1);
 }
 
+static void
+gives_a_worker_only_as_many_jobs_as_it_has_credits(UNUSED void **state)
+{
+	struct buffer recipients = BUFFER_INITIALIZER(0);
+	unsigned i;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	for (i = 0; i < 300; i++)
+		buffer_printf(&recipients, "%sgood@host-%u.example", i == 0 ? "" : " ", i);
+	deposit("s@example.org", buffer_text(&recipients), CONTENT);
+	buffer_free(&recipients);
+	until(smtp.in_hand == deliver_protocol.window);
+	turn(50);
+	assert_int_equal(smtp.in_hand, deliver_protocol.window);
+	assert_int_equal(qmgr.counters.deferrals, 0);
+	smtp.holds_jobs = false;
+	while (smtp.jobs != NULL)
+		finish_job(&smtp, smtp.jobs);
+	until_done(1);
+	assert_int_equal(smtp.delivered, 300);
+}
+
 /* ---- a new qmgr ---- */
 
 /* Ends qmgr as a crash would, and starts another over the same store. */
@@ -804,6 +865,127 @@ applies_results_that_come_with_what_is_held(UNUSED void **state)
 	assert_int_equal(qmgr.adoption.by_message.count, 0);
 	buffer_free(&octets);
 	buffer_free(&numbers);
+}
+
+/* ---- peers that lie ---- */
+
+static void
+a_worker_that_told_all_it_holds_can_claim_nothing_more(UNUSED void **state)
+{
+	struct deliver_holding holding = { .job = 9 };
+	struct deliver_late_results late = { .job = 9, .last = 1 };
+	struct delivery_result result = { .outcome = DELIVERY_DONE, .status = "2.0.0", .text = "250 ok", .host = "h" };
+	struct buffer octets = BUFFER_INITIALIZER(0), numbers = BUFFER_INITIALIZER(0);
+
+	connect_all();
+	local.holds_jobs = true;
+	late.message_id = holding.message_id = deposit("s@example.org", "someone@local", CONTENT);
+	until(local.in_hand == 1);
+	wire_put_u32(&numbers, 0);
+	holding.recipients = (struct bytes){ numbers.data, numbers.length };
+	delivery_result_encode(&result, &octets);
+	late.results = (struct bytes){ octets.data, octets.length };
+	send_deliver_holding(smtp.channel, &holding);
+	send_deliver_late_results(smtp.channel, &late);
+	until(!channel_is_open(smtp.channel));
+	assert_int_equal(qmgr.adoption.by_message.count, 0);
+	worker_connect_untold(&smtp, ROLE_SMTP, 0);
+	send_deliver_holding(smtp.channel, &holding);
+	send_deliver_late_results(smtp.channel, &late);
+	until(!channel_is_open(smtp.channel));
+	assert_int_equal(qmgr.adoption.by_message.count, 0);
+	assert_int_equal(fake_count(), 1);
+	buffer_free(&octets);
+	buffer_free(&numbers);
+}
+
+static void
+a_depositor_that_throws_ids_away_is_dropped_before_they_run_out(UNUSED void **state)
+{
+	uint64_t first;
+
+	connect_all();
+	until(depositor.next_id != 0);
+	first = depositor.next_id;
+	send_deposit_block_wanted(depositor.channel, &(struct deposit_block_wanted){ });
+	until(!channel_is_open(depositor.channel));
+	assert_int_equal(depositor.next_id, first);
+	depositor_connect();
+	until(depositor.next_id != 0);
+	deposit("s@example.org", "good@x.example", CONTENT);
+	until(depositor.answers == 1);
+}
+
+static void
+tell_holding(struct fake_worker *worker, uint64_t job, uint64_t id, uint32_t number)
+{
+	struct buffer numbers = BUFFER_INITIALIZER(0);
+	struct deliver_holding holding = { .job = job, .message_id = id };
+
+	wire_put_u32(&numbers, number);
+	holding.recipients = (struct bytes){ numbers.data, numbers.length };
+	send_deliver_holding(worker->channel, &holding);
+	buffer_free(&numbers);
+}
+
+static void
+tell_late_result(struct fake_worker *worker, uint64_t job, uint64_t id, uint32_t number, enum delivery_outcome outcome)
+{
+	struct delivery_result result = { .recipient = number, .outcome = outcome, .status = "2.0.0", .text = "so", .host = "h" };
+	struct buffer octets = BUFFER_INITIALIZER(0);
+	struct deliver_late_results late = { .job = job, .message_id = id, .last = 1 };
+
+	delivery_result_encode(&result, &octets);
+	late.results = (struct bytes){ octets.data, octets.length };
+	send_deliver_late_results(worker->channel, &late);
+	buffer_free(&octets);
+}
+
+static void
+waits_for_the_later_of_two_attempts_that_an_earlier_qmgr_began(UNUSED void **state)
+{
+	static const struct deliver_holding_end end;
+	uint64_t id;
+
+	connect_all();
+	router.silent = true;
+	id = deposit("s@example.org", "good@x.example", CONTENT);
+	until(depositor.answers == 1);
+	restart_qmgr();
+	router.silent = false;
+	router_connect();
+	worker_connect_untold(&smtp, ROLE_SMTP, 0);
+	tell_holding(&smtp, 8, id, 0);
+	tell_holding(&smtp, 9, id, 0);
+	send_deliver_holding_end(smtp.channel, &end);
+	tell_late_result(&smtp, 8, id, 0, DELIVERY_DEFERRED);
+	until(qmgr.adoption.by_message.count == 1);
+	turn(20);
+	assert_int_equal(window_active(&qmgr), 1);
+	assert_int_equal(smtp.job_count, 0);
+	tell_late_result(&smtp, 9, id, 0, DELIVERY_DONE);
+	until(fake_count() == 0);
+	assert_int_equal(smtp.job_count, 0);
+	assert_int_equal(qmgr.adoption.by_message.count, 0);
+}
+
+static void
+lets_a_late_result_not_touch_a_recipient_that_is_in_a_job_of_our_own(UNUSED void **state)
+{
+	uint64_t id;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	id = deposit("s@example.org", "good@x.example", CONTENT);
+	until(smtp.in_hand == 1);
+	worker_connect_untold(&smtp1, ROLE_SMTP, 1);
+	tell_holding(&smtp1, 8, id, 0);
+	tell_late_result(&smtp1, 8, id, 0, DELIVERY_DONE);
+	turn(20);
+	assert_int_equal(window_active(&qmgr), 1);
+	finish_job(&smtp, smtp.jobs);
+	until(fake_count() == 0);
+	assert_int_equal(qmgr.counters.delivered, 1);
 }
 
 /* ---- the control command ---- */
@@ -994,6 +1176,7 @@ main(void)
 		CASE(takes_a_message_of_an_earlier_start_again),
 		CASE(refuses_ids_that_are_not_the_depositors),
 		CASE(refuses_deposits_that_do_not_add_up),
+		CASE(lets_no_depositor_say_what_only_qmgr_knows),
 		CASE(takes_a_large_message_through_a_file_and_delivers_from_it),
 		CASE(unlinks_the_body_files_of_a_depositor_that_died),
 		CASE(forgets_half_a_deposit_when_the_depositor_dies),
@@ -1010,6 +1193,7 @@ main(void)
 		CASE(parks_a_deferred_message_and_tries_it_when_it_is_due),
 		CASE(puts_off_everything_for_a_host_that_is_down_after_one_attempt),
 		CASE(reports_failures_with_their_states_in_one_record),
+		CASE(records_with_a_report_what_failed_while_others_still_wait),
 		CASE(keeps_a_failure_until_its_report_could_be_stored),
 		CASE(never_reports_about_a_report_or_to_nobody),
 		CASE(reports_success_only_when_the_sender_wanted_it),
@@ -1020,9 +1204,14 @@ main(void)
 		CASE(gives_a_dead_workers_jobs_to_its_successor_without_counting_an_attempt),
 		CASE(lets_a_message_wait_that_is_in_hand_whenever_a_worker_dies),
 		CASE(spreads_jobs_over_processes_and_prefers_the_one_with_a_free_session),
+		CASE(gives_a_worker_only_as_many_jobs_as_it_has_credits),
 		CASE(schedules_what_it_finds_at_its_start),
 		CASE(gives_nothing_twice_that_a_worker_still_holds),
 		CASE(applies_results_that_come_with_what_is_held),
+		CASE(waits_for_the_later_of_two_attempts_that_an_earlier_qmgr_began),
+		CASE(lets_a_late_result_not_touch_a_recipient_that_is_in_a_job_of_our_own),
+		CASE(a_worker_that_told_all_it_holds_can_claim_nothing_more),
+		CASE(a_depositor_that_throws_ids_away_is_dropped_before_they_run_out),
 		CASE(lists_parked_and_active_messages_in_the_order_of_ids),
 		CASE(exports_the_content_behind_the_envelope),
 		CASE(holds_a_message_until_it_is_released),

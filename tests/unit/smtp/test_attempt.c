@@ -545,6 +545,17 @@ defers_a_next_hop_that_makes_no_sense(void **state)
 }
 
 static void
+defers_when_the_host_leaves_after_the_dot(void **state)
+{
+	struct scene *scene = *state;
+
+	scene->scripts[0] = "220 hi|250 hi|250 ok|250 ok|354 go|^";
+	offer(scene, 1, scene->next_hop, "x\r\n");
+	run_until(scene, 1);
+	assert_int_equal(strncmp(scene->heard, "0-4.4.2 ", 8), 0);
+}
+
+static void
 sends_content_of_any_length_whole(void **state)
 {
 	struct scene *scene = *state;
@@ -578,6 +589,7 @@ main(void)
 		SCENE_TEST(defers_whatever_resolver_says_but_found),
 		SCENE_TEST(asks_a_new_resolver_again),
 		SCENE_TEST(defers_a_next_hop_that_makes_no_sense),
+		SCENE_TEST(defers_when_the_host_leaves_after_the_dot),
 		SCENE_TEST(sends_content_of_any_length_whole),
 	};
 

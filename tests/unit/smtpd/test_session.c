@@ -640,6 +640,48 @@ the_greeting_may_be_the_administrators(void **state)
 }
 
 static void
+rset_and_ehlo_give_back_what_the_transaction_held(void **state)
+{
+	static const char *const ends[] = { "RSET\r\n", "EHLO c.example\r\n" };
+	char chunk[20000];
+
+	(void)state;
+	memset(chunk, 'x', sizeof(chunk));
+	for (size_t i = 0; i < ARRAY_COUNT(ends); i++) {
+		struct fixture fixture;
+
+		fixture_start(&fixture);
+		fixture_open(&fixture);
+		fixture_say(&fixture, "EHLO c.example\r\nMAIL FROM:<>\r\nRCPT TO:<alice@ours.example>\r\nBDAT 20000\r\n");
+		fixture_send(&fixture, chunk, sizeof(chunk));
+		assert_true(fixture.shared.content_octets >= sizeof(chunk));
+		fixture_say(&fixture, ends[i]);
+		assert_null(fixture.session->transaction);
+		assert_int_equal(fixture.shared.content_octets, 0);
+		fixture_end(&fixture);
+	}
+}
+
+static void
+commands_are_not_read_while_replies_wait(void **state)
+{
+	struct fixture fixture;
+	char commands[6 * 1000];
+	size_t taken = 0, count;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(commands); i += 6)
+		memcpy(commands + i, "HELP\r\n", 6);
+	fixture_start(&fixture);
+	fixture_open(&fixture);
+	while ((count = session_input(fixture.session, commands + taken, sizeof(commands) - taken)) > 0)
+		taken += count;
+	assert_true(taken < sizeof(commands));
+	assert_in_range(fixture.session->output.length, SESSION_OUTPUT_HIGH, SESSION_OUTPUT_HIGH + REPLY_LINE_MAX);
+	fixture_end(&fixture);
+}
+
+static void
 a_local_user_may_relay_and_is_named_in_received(void **state)
 {
 	struct fixture fixture;
@@ -688,6 +730,8 @@ main(void)
 		cmocka_unit_test(memory_pressure_moves_small_content_into_files_and_then_refuses),
 		cmocka_unit_test(without_qmgr_no_transaction_begins),
 		cmocka_unit_test(the_greeting_may_be_the_administrators),
+		cmocka_unit_test(rset_and_ehlo_give_back_what_the_transaction_held),
+		cmocka_unit_test(commands_are_not_read_while_replies_wait),
 		cmocka_unit_test(a_local_user_may_relay_and_is_named_in_received),
 		cmocka_unit_test(hostile_helo_stays_inside_one_received_field),
 	};
