@@ -39,6 +39,7 @@ struct index {
 	uint64_t complete;
 	uint64_t newest;
 	bool newest_changed;
+	bool fresh;			/* there was none when it was opened */
 	bool failed;
 };
 
@@ -522,7 +523,7 @@ remove_settings_file(const char *home)
 
 /* All are there, or none: Berkeley DB makes an empty one in place of one that is missing or empty, and mail would not be seen. */
 static int
-check_files(const char *home, struct error *error)
+check_files(struct index *index, const char *home, struct error *error)
 {
 	const char *missing = NULL;
 	struct stat status;
@@ -536,6 +537,7 @@ check_files(const char *home, struct error *error)
 		else
 			missing = names[i];
 	}
+	index->fresh = found == 0;
 	if (found == 0 || found == DATABASE_COUNT)
 		return 0;
 	return error_set(error, ERROR_DAMAGED, "index of MAIL.BOX: %s is missing", missing);
@@ -577,22 +579,55 @@ flush_folders(const char *home)
 	close(folder);
 }
 
+/* Each file has a mark of its own, which Berkeley DB writes into it when it is made. */
+static int
+file_mark(struct index *index, int database, uint64_t *mark_out, struct error *error)
+{
+	uint8_t octets[DB_FILE_ID_LEN];
+	DB_MPOOLFILE *file = index->databases[database]->get_mpf(index->databases[database]);
+	int result = file->get_fileid(file, octets);
+
+	if (result != 0)
+		return failed(index, names[database], result, error);
+	*mark_out = 0;
+	for (size_t i = 0; i < sizeof(octets); i++)
+		*mark_out = (*mark_out ^ octets[i]) * 0x100000001b3u;
+	return 0;
+}
+
+static int
+put_meta(struct index *index, uint64_t mailbox, struct error *error)
+{
+	uint64_t mark;
+
+	for (int i = 0; i < DATABASE_COUNT; i++)
+		if (file_mark(index, i, &mark, error) < 0 || put_number(index, names[i], mark, error) < 0)
+			return -1;
+	if (put_number(index, "version", VERSION, error) < 0 || put_number(index, "mailbox", mailbox, error) < 0)
+		return -1;
+	return index_commit(index, error);
+}
+
 static int
 check_meta(struct index *index, uint64_t mailbox, struct error *error)
 {
-	uint64_t version, found;
-	int has_version = get_number(index, "version", &version, error);
+	uint64_t version, found, mark, expected;
 
-	if (has_version < 0 || get_number(index, "mailbox", &found, error) < 0 ||
+	if (index->fresh)
+		return put_meta(index, mailbox, error);
+	if (get_number(index, "version", &version, error) < 0 || get_number(index, "mailbox", &found, error) < 0 ||
 	    get_number(index, "complete", &index->complete, error) < 0 ||
 	    get_number(index, "newest", &index->newest, error) < 0)
 		return -1;
-	if (has_version == 0)
-		return put_number(index, "version", VERSION, error) < 0 || put_number(index, "mailbox", mailbox, error) < 0 ?
-		    -1 : index_commit(index, error);
-	if (version == VERSION && found == mailbox)
-		return 0;
-	return error_set(error, ERROR_INVALID, "index of MAIL.BOX: it belongs to another journal or version");
+	if (version != VERSION || found != mailbox)
+		return error_set(error, ERROR_INVALID, "index of MAIL.BOX: it belongs to another journal or version");
+	for (int i = 0; i < DATABASE_COUNT; i++) {
+		if (file_mark(index, i, &mark, error) < 0 || get_number(index, names[i], &expected, error) < 0)
+			return -1;
+		if (mark != expected)
+			return error_set(error, ERROR_DAMAGED, "index of MAIL.BOX: %s is another file", names[i]);
+	}
+	return 0;
 }
 
 int
@@ -605,7 +640,7 @@ index_open(const char *home, uint64_t mailbox, struct index **index_out, struct 
 		return error_system(error, errno, "make %s", home);
 	}
 	remove_settings_file(home);
-	if (check_files(home, error) == 0 && open_environment(index, home, error) == 0 && open_databases(index, error) == 0 &&
+	if (check_files(index, home, error) == 0 && open_environment(index, home, error) == 0 && open_databases(index, error) == 0 &&
 	    check_meta(index, mailbox, error) == 0) {
 		flush_folders(home);
 		*index_out = index;

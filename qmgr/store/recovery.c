@@ -224,6 +224,18 @@ drop_freed(struct recovery *recovery, struct error *error)
 	return reading.failed ? -1 : 0;
 }
 
+/* The newest header names the oldest segment in use: it, or more of them, may be missing. */
+static void
+look_for_lost_beginning(struct recovery *recovery)
+{
+	struct segment_list *used = &recovery->journal->used;
+	struct reading reading = { recovery, used->list, false, NULL };
+
+	if (used->count > 0 && recovery->journal->durable_oldest > 0 &&
+	    used->list[0].serial > recovery->journal->durable_oldest)
+		take_damage(&reading, 0, "", 0, 0);
+}
+
 int
 recovery_run(struct recovery *recovery, struct error *error)
 {
@@ -234,6 +246,7 @@ recovery_run(struct recovery *recovery, struct error *error)
 		used->list[i].live = 0;
 	if (recovery->index != NULL && index_each(recovery->index, take_row, recovery, error) < 0)
 		return -1;
+	look_for_lost_beginning(recovery);
 	for (size_t i = 0; i < used->count; i++)
 		if (read_segment(recovery, i, error) < 0)
 			return -1;

@@ -6,15 +6,16 @@ master closes the pair.
 """
 
 import os
+import pathlib
 import random
+import re
 import select
 import socket
 import struct
 import sys
 
 FIRST_INSTANCE = 2  # the ones before it are the real program
-GREETED_AS = {"deposit": 1, "directory": 1, "dns": 1, "policy": 1, "log": 1, "deliver": 1}
-ASKS = 1
+EVENTS = re.findall(r"^EVENT\((\w+)", (pathlib.Path(__file__).parents[2] / "common" / "log" / "events.def").read_text(), re.M)
 
 
 def u64(value):
@@ -40,7 +41,7 @@ def lawful(protocol, number):
         "directory": b"\1" + u64(number) + b"\1" + string(b"nobody"),
         "dns": b"\1" + u64(number) + b"\1" + string(b"not an address"),
         "policy": b"\1" + u64(number) + 4 * string(b"x"),
-        "log": b"\1" + struct.pack("<HQII", 0, 2 ** 63, 1, 2 ** 32 - 1) + octets(string(b"a\nforged line")),
+        "log": b"\1" + struct.pack("<HQII", EVENTS.index("NOTE"), 2 ** 63, 1, 2 ** 32 - 1) + octets(string(b"a\nforged line")),
         "deliver": b"\3" + u64(number) + octets(b"\xff" * 100),
     }[protocol]
 

@@ -122,6 +122,16 @@ def test_row_49_limits_of_an_address_are_exact(service, address, good):
     finish(service)
 
 
+@pytest.mark.parametrize("domain", ["xn--.example", "xn--a.example", "xn--" + "9" * 59 + ".example", "xn---.example", "xn--" + "a" * 200,
+                                    "xn--0000h.example", "b\u00fccher.example", "xn--99999999999999.example"], ids=lambda d: ascii(d)[:16])
+def test_row_50_bad_a_labels_and_unannounced_u_labels_are_refused(service, domain):
+    with service.connect() as client:
+        client.command("EHLO a.example")
+        assert client.command(f"MAIL FROM:<a@{domain}>".encode())[0] == "5"
+        assert client.command("MAIL FROM:<a@xn--bcher-kva.example>").startswith("250")
+    finish(service)
+
+
 def test_row_51_utf8_addresses_need_smtputf8_and_travel_with_it(relay):
     with relay.connect() as client:
         client.command("EHLO a.example")
@@ -270,6 +280,18 @@ def test_row_61_exactly_the_limit_is_taken_and_one_octet_more_is_not(one_instanc
     assert len(service.mail("jdoe")) == 1
     bodies = service.folder / "spool" / "mailbox" / "bodies"
     wait_for(lambda: not [path for path in bodies.rglob("*") if path.is_file()], what="no body left behind")
+    finish(service)
+
+
+def test_row_66_odd_from_fields_are_carried_as_they_are(service):
+    header = (b"From: a@example.org\r\nFrom: b@example.org\r\nFrom: group: " + b"c@example.org (comment (nested)), " * 5000 +
+              b"d@example.org;\r\n")
+    with service.connect(60) as client:
+        client.begin("jane.doe@acme.com")
+        reply = client.data(header + b"\r\nx\r\n.\r\n")
+        assert reply[0] in "25"
+        if reply.startswith("250"):
+            assert header.replace(b"\r\n", b"\n") in service.wait_mail("jdoe")[0]
     finish(service)
 
 

@@ -87,6 +87,7 @@ def test_row_152_a_taken_over_program_harms_no_peer(one_instance, sink, tmp_path
     else:
         service.wait_log(r"qmgr\[\d+\]: peer-lost .*deliver_holding from one that can hold nothing")
     service.wait_log(r"logger\[\d+\]: peer-lost .*only master may have the log reopened")
+    service.wait_log(r"events-dropped count=4294967295|note text=\"a\\nforged line\"")
     assert "\nforged" not in service.log() and "\x1b" not in service.log()
     assert "\x1b" not in service.command("status", check=False).stdout
     fresh_session_works(service)

@@ -26,7 +26,7 @@ SOURCES = pathlib.Path(__file__).parent
 UNDER_LOAD = {"initial_transfer_retry_interval": "2s", "smtp_error_limit": 100000,
               "maximum_messages_per_session": 1000000, "maximum_commands_per_session": 10000000}
 # What a cut can double: jobs whose result was on its way, and one batch of results that was not flushed.
-DOUBLED_BY_A_CUT = 80
+DOUBLED_BY_A_CUT = 40
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="a preload does not go before a sanitizer's own library")
 
@@ -105,7 +105,7 @@ def prepare_cuts(instance, sink):
 
 def test_power_cut_of_qmgr_at_random_instants_under_load(one_instance, sink):
     """Row 144, qmgr alone: master starts it again, and everybody else replays what was not answered."""
-    rounds = 300 if TORTURE else 20
+    rounds = 300 if TORTURE else 16
     after = prepare_cuts(one_instance, sink)
     service = one_instance.start()
     rng = random.Random(300)

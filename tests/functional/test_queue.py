@@ -123,6 +123,7 @@ def test_another_destination_starts_within_a_second_beside_a_slow_one(one_instan
     slow.script["MAIL"] = lambda session, argument: time.sleep(0.2)
     count = 100_000 if "MATADOR_TORTURE" in os.environ else 5_000
     one_instance.relay_to(slow.port)
+    one_instance.configuration["maximum_messages_per_session"] = 1_000_000
     service = one_instance.start()
     assert receivers.smtp_source(service.port, count, sessions=20, timeout=600).returncode == 0
     for _ in range(3):

@@ -879,7 +879,7 @@ a_worker_that_told_all_it_holds_can_claim_nothing_more(UNUSED void **state)
 
 	connect_all();
 	local.holds_jobs = true;
-	late.message_id = holding.message_id = deposit("s@example.org", "someone@local", CONTENT);
+	late.message_id = holding.message_id = deposit("s@example.org", "local@x.example", CONTENT);
 	until(local.in_hand == 1);
 	wire_put_u32(&numbers, 0);
 	holding.recipients = (struct bytes){ numbers.data, numbers.length };
