@@ -313,7 +313,10 @@ report_answered(void *context, UNUSED struct channel *channel, const struct repo
 
 	if (report == NULL || report->job != message->job)
 		return;
-	if (!message->wanted) {
+	if (report->asking) {
+		log_event(LOG_NOTE, "router answered before it had all that a report is about");
+		again_later(report);
+	} else if (!message->wanted) {
 		finish_without(report);
 	} else if (take_report(report, message, &error) != 0) {
 		log_event(LOG_NOTE, error.text);

@@ -161,6 +161,8 @@ static struct {
 	size_t report_envelope, report_whole;
 	char report_header[1000];
 	bool silent;			/* answers nothing */
+	bool hasty;			/* answers a request for a report before it has all of it */
+	unsigned hasty_answers;
 } router;
 
 static void
@@ -211,22 +213,16 @@ got_question(UNUSED void *context, struct channel *channel, const struct route_r
 	send_route_answer(channel, &answer);
 }
 
+/* A report for recipient as router's answer. */
 static void
-write_report(struct channel *channel)
+send_report(struct channel *channel, const char *recipient)
 {
 	struct report_answer answer = { .job = router.report_job, .wanted = 1 };
-	struct envelope about, envelope;
-	struct error error = ERROR_INITIALIZER;
 	struct buffer octets = BUFFER_INITIALIZER(0);
-	size_t offset = 0, header = router.report.length - router.report_envelope;
+	struct envelope envelope;
+	size_t offset = 0;
 
-	if (envelope_decode(router.report.data, router.report_envelope, &about, &error) != 0)
-		abort();
-	router.reports++;
-	router.report_recipients += (unsigned)about.recipient_count;
-	snprintf(router.report_header, sizeof(router.report_header), "%.*s", (int)header,
-	    router.report.data + router.report_envelope);
-	make_envelope(&envelope, 0, "", about.sender);
+	make_envelope(&envelope, 0, "", recipient);
 	envelope_encode(&envelope, NULL, &octets);
 	answer.envelope_length = (uint32_t)octets.length;
 	buffer_append_string(&octets, "Subject: report\r\n\r\nfailed\r\n");
@@ -238,9 +234,25 @@ write_report(struct channel *channel)
 		offset += data.data.length;
 	}
 	send_report_answer(channel, &answer);
-	envelope_free(&about);
 	envelope_free(&envelope);
 	buffer_free(&octets);
+}
+
+static void
+write_report(struct channel *channel)
+{
+	struct envelope about;
+	struct error error = ERROR_INITIALIZER;
+	size_t header = router.report.length - router.report_envelope;
+
+	if (envelope_decode(router.report.data, router.report_envelope, &about, &error) != 0)
+		abort();
+	router.reports++;
+	router.report_recipients += (unsigned)about.recipient_count;
+	snprintf(router.report_header, sizeof(router.report_header), "%.*s", (int)header,
+	    router.report.data + router.report_envelope);
+	send_report(channel, about.sender);
+	envelope_free(&about);
 }
 
 static void
@@ -259,6 +271,10 @@ got_report_begin(UNUSED void *context, struct channel *channel, const struct rep
 	router.report_kind = message->kind;
 	router.report_envelope = message->envelope_length;
 	router.report_whole = message->envelope_length + message->content_length;
+	if (router.hasty) {
+		router.hasty_answers++;
+		send_report(channel, "hasty@example.org");
+	}
 	got_report_octets(channel, &message->data);
 }
 

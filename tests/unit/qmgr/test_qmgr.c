@@ -900,6 +900,25 @@ a_worker_that_told_all_it_holds_can_claim_nothing_more(UNUSED void **state)
 }
 
 static void
+a_report_that_comes_before_router_can_have_written_it_is_not_taken(UNUSED void **state)
+{
+	struct buffer recipients = BUFFER_INITIALIZER(0);
+	unsigned i;
+
+	connect_all();
+	router.hasty = true;
+	for (i = 0; i < 1000; i++)
+		buffer_printf(&recipients, "unknown%u%0200u@x.example ", i, i);
+	deposit("s@example.org", buffer_text(&recipients), CONTENT);
+	until(router.hasty_answers == 1);
+	turn(50);
+	assert_int_equal(router.hasty_answers, 1);
+	assert_int_equal(fake_count(), 1);
+	assert_int_equal(qmgr.counters.reports, 0);
+	buffer_free(&recipients);
+}
+
+static void
 a_depositor_that_throws_ids_away_is_dropped_before_they_run_out(UNUSED void **state)
 {
 	uint64_t first;
@@ -1211,6 +1230,7 @@ main(void)
 		CASE(waits_for_the_later_of_two_attempts_that_an_earlier_qmgr_began),
 		CASE(lets_a_late_result_not_touch_a_recipient_that_is_in_a_job_of_our_own),
 		CASE(a_worker_that_told_all_it_holds_can_claim_nothing_more),
+		CASE(a_report_that_comes_before_router_can_have_written_it_is_not_taken),
 		CASE(a_depositor_that_throws_ids_away_is_dropped_before_they_run_out),
 		CASE(lists_parked_and_active_messages_in_the_order_of_ids),
 		CASE(exports_the_content_behind_the_envelope),
