@@ -328,6 +328,7 @@ static void
 export_end(struct export *export, const char *failure)
 {
 	struct client *client = export->client;
+	bool whole = failure == NULL && export->found;
 
 	client->export = NULL;
 	if (export->content != NULL)
@@ -335,7 +336,7 @@ export_end(struct export *export, const char *failure)
 	if (export->file >= 0)
 		close(export->file);
 	free(export);
-	answer(client, failure, failure == NULL, false);
+	answer(client, failure, whole, false);
 }
 
 /* Sends as much as the channel takes. A large body is read here piece by piece: an administrator's rare wish. */
@@ -416,7 +417,7 @@ export_item(void *context, const struct listing_item *item, const struct error *
 		return true;
 	}
 	if (error != NULL || !export->found)
-		export_end(export, error != NULL ? error->text : "there is no such message");
+		export_end(export, error != NULL ? error->text : NULL);
 	else
 		store_read_content(export->client->qmgr->store, export->id, export_read, export);
 	return false;

@@ -10,7 +10,7 @@
 #include "common/base/identifier.h"
 #include "common/base/memory.h"
 #include "common/mail/header_field.h"
-#include "common/mail/utf8.h"
+#include "common/base/utf8.h"
 #include "router/failure_text.h"
 
 #define READABLE_RECIPIENTS_MAX 100	/* of them in the part for people */
@@ -120,6 +120,16 @@ reason_of(const struct report *report, const struct envelope_recipient *recipien
 	return out;
 }
 
+/* Whether the reason is a reply of the far server, not what we say about it. */
+static bool
+is_remote_reply(const struct envelope_recipient *recipient)
+{
+	const char *reason = recipient->reason;
+
+	return recipient->remote_host != NULL && reason != NULL && strchr("2345", reason[0]) != NULL &&
+	    strspn(reason, "0123456789") == 3 && (reason[3] == ' ' || reason[3] == '-' || reason[3] == '\0');
+}
+
 /* "  Subject: ..." and the like of the original, for people. */
 static void
 write_original_facts(struct report *report)
@@ -148,7 +158,7 @@ write_readable_recipients(struct report *report)
 
 		line(&report->text, "  %s", clean(report, recipient->address, address, sizeof(address)));
 		reason_of(report, recipient, reason, sizeof(reason));
-		if (recipient->remote_host != NULL)
+		if (is_remote_reply(recipient))
 			line(&report->text, "      %s said: %s",
 			    clean(report, recipient->remote_host, host, sizeof(host)), reason);
 		else
@@ -288,7 +298,7 @@ write_recipient_status(struct report *report, const struct envelope_recipient *r
 		header_field_append(&report->status, "Remote-MTA", value);
 	}
 	if (recipient->reason != NULL) {
-		snprintf(value, sizeof(value), "%s; %s", recipient->remote_host != NULL ? "smtp" : "x-matador",
+		snprintf(value, sizeof(value), "%s; %s", is_remote_reply(recipient) ? "smtp" : "x-matador",
 		    reason_of(report, recipient, text, sizeof(text)));
 		header_field_append(&report->status, "Diagnostic-Code", value);
 	}

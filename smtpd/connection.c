@@ -81,6 +81,9 @@ on_body_file(void *owner, enum deposit_outcome outcome, int file, const char *te
 	if (outcome == DEPOSIT_STORED && file >= 0) {
 		connection->has_body = true;
 		connection->body_id = connection->session->transaction->envelope.id;
+	} else if (outcome == DEPOSIT_STORED) {
+		/* We are short of descriptors, and this one was lost on its way: nobody will write the file. */
+		depositor_abandon(connection->server->depositor, connection->session->transaction->envelope.id);
 	}
 	receive_body_file(connection->session, file, outcome, text);
 	run(connection);

@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "common/base/attributes.h"
-#include "common/mail/utf8.h"
+#include "common/base/utf8.h"
 
 #define KEYWORD_MAX 20
 

@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "common/base/attributes.h"
-#include "common/mail/utf8.h"
+#include "common/base/utf8.h"
 #include "smtpd/session.h"
 
 #define SESSION_IDLE_COST 1200		/* so many NOOP are one too many; 1000 pipelined commands are not */
@@ -65,8 +65,10 @@ count_command(struct session *session, unsigned cost)
 
 /* What a client out of step should have sent. */
 static const char *
-expected_command(enum session_state state)
+expected_command(const struct verb *verb, enum session_state state)
 {
+	if (verb->run == verb_mail && (state == SESSION_SENDER || state == SESSION_RECIPIENTS))
+		return "the sender is given already, RSET to begin again";
 	switch (state) {
 	case SESSION_CONNECTED:
 		return "EHLO or HELO first";
@@ -87,7 +89,7 @@ run_known_verb(struct session *session, const struct verb *verb, const char *lin
 	size_t skip = strlen(verb->word);
 
 	if ((verb->states & (1u << session->state)) == 0) {
-		session_reply(session, REPLY_BAD_SEQUENCE, expected_command(session->state));
+		session_reply(session, REPLY_BAD_SEQUENCE, expected_command(verb, session->state));
 		return;
 	}
 	if (!is_ascii(line, length) && (verb->octets == ASCII || !utf8_is_valid(line, length))) {

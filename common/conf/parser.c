@@ -14,7 +14,7 @@
 
 #include "common/base/memory.h"
 #include "common/conf/report.h"
-#include "common/mail/utf8.h"
+#include "common/base/utf8.h"
 
 /* A Directory of a million people is a tenth of this. */
 #define LARGEST_FILE ((off_t)1 << 30)

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "common/mail/utf8.h"
+#include "common/base/utf8.h"
 
 #define SAFE_PUNCTUATION "._@:/+,>-[]"
 #define SAFE_INSIDE "=<"		/* as the first octet they would mislead the eye */

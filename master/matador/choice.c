@@ -57,7 +57,8 @@ choice_take_option(struct choice *choice, int option, const char *argument, stru
 	case 'T':
 		choice->state = argument;
 		if (!is_state(argument))
-			return error_set(error, ERROR_INVALID, "%s is not a state", argument);
+			return error_set(error, ERROR_INVALID, "%s is not a state; allowed: new, waiting, deferred, held, delivered, failed, expanded",
+			    argument);
 		break;
 	case 'O':
 		choice->older_than = parse_age(argument);

@@ -41,14 +41,30 @@ command_find(int argc, char **argv, int *words_out)
 	return NULL;
 }
 
+static bool
+is_of_family(const struct command *command, const char *word)
+{
+	size_t length = strlen(word);
+
+	return strncmp(command->name, word, length) == 0 && command->name[length] == ' ';
+}
+
+bool
+command_is_family(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
+		if (is_of_family(&commands[i], word))
+			return true;
+	return false;
+}
+
 bool
 command_print_family(const char *word)
 {
-	size_t length = strlen(word);
 	bool any = false;
 
 	for (size_t i = 0; i < ARRAY_COUNT(commands); i++) {
-		if (strncmp(commands[i].name, word, length) != 0 || commands[i].name[length] != ' ')
+		if (!is_of_family(&commands[i], word))
 			continue;
 		if (any)
 			putchar('\n');

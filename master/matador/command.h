@@ -22,6 +22,8 @@ struct command {
 /* The command that the first words name; *words_out says how many words it took. NULL for none. */
 const struct command *command_find(int argc, char **argv, int *words_out);
 void command_print_help(const struct command *command);
+/* Whether commands of two words begin with this one. */
+bool command_is_family(const char *word);
 /* The help of every command whose first word this is ("queue"); false when there is none. */
 bool command_print_family(const char *word);
 void command_print_all(void);

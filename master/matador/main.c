@@ -42,7 +42,13 @@ run_words(const char *folder, int argc, char **argv)
 	if (command == NULL && wants_help(argc, argv) && command_print_family(argv[0]))
 		return EX_OK;
 	if (command == NULL) {
-		fprintf(stderr, "matador: there is no command %s; `matador help` lists all\n", argv[0]);
+		bool second = command_is_family(argv[0]) && argc > 1;
+
+		if (argc == 1 && command_is_family(argv[0]))
+			fprintf(stderr, "matador: %s needs a second word; `matador %s --help` lists them\n", argv[0], argv[0]);
+		else
+			fprintf(stderr, "matador: there is no command %s%s%s; `matador help` lists all\n", argv[0],
+			    second ? " " : "", second ? argv[1] : "");
 		return EX_USAGE;
 	}
 	argc -= words - 1;

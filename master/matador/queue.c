@@ -274,7 +274,7 @@ command_verify(const char *folder, int argc, char **argv)
 	}
 	snprintf(path, sizeof(path), "%.4000s/mailbox", place.spool_directory);
 	if (offline_open(path, &mailbox, &error) == -1)
-		return command_fail(argv, error.kind == ERROR_UNAVAILABLE ? EX_TEMPFAIL : EX_NOINPUT, "%s", error.text);
+		return command_fail(argv, offline_open_status(&error), "%s", error.text);
 	findings = offline_verify(mailbox, print_finding, NULL, &error);
 	offline_close(&mailbox);
 	if (findings == -1)

@@ -1,6 +1,7 @@
 /* queue_source - see queue_source.h */
 #include "master/matador/queue_source.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,6 +219,14 @@ offline_export(struct queue_source *source, uint64_t id, queue_item_cb callback,
 
 /* ---- either ---- */
 
+int
+offline_open_status(const struct error *error)
+{
+	if (error->kind == ERROR_UNAVAILABLE)
+		return EX_TEMPFAIL;
+	return error->kind == ERROR_SYSTEM && (error->number == EACCES || error->number == EPERM) ? EX_NOPERM : EX_NOINPUT;
+}
+
 static int
 open_stopped(const struct place *place, char **argv, struct queue_source *source)
 {
@@ -226,7 +235,7 @@ open_stopped(const struct place *place, char **argv, struct queue_source *source
 
 	snprintf(path, sizeof(path), "%.4000s/mailbox", place->spool_directory);
 	if (offline_open(path, &source->mailbox, &error) == -1)
-		return command_fail(argv, error.kind == ERROR_UNAVAILABLE ? EX_TEMPFAIL : EX_NOINPUT, "%s", error.text);
+		return command_fail(argv, offline_open_status(&error), "%s", error.text);
 	return EX_OK;
 }
 

@@ -16,6 +16,8 @@ struct queue_source;
 typedef bool (*queue_item_cb)(void *context, const struct store_item *item);
 typedef void (*queue_content_cb)(void *context, const void *data, size_t length);
 
+/* The exit status that says why offline_open() failed. */
+int offline_open_status(const struct error *error);
 /* An exit status: EX_OK, or what command_fail() was called with. online: a stopped service will not do. */
 int queue_source_open(const char *folder, char **argv, bool online, struct queue_source **source_out);
 void queue_source_close(struct queue_source **source);

@@ -62,6 +62,9 @@ render_json(const struct parsed_line *parsed, struct buffer *out)
 
 	cJSON_AddStringToObject(object, "kind", parsed->kind);
 	for (size_t i = 0; i < parsed->count; i++) {
+		/* What master says stands in front, and no program may say otherwise. */
+		if (cJSON_GetObjectItemCaseSensitive(object, parsed->pairs[i].name) != NULL)
+			continue;
 		if (is_number(parsed->pairs[i].value))
 			cJSON_AddNumberToObject(object, parsed->pairs[i].name, strtod(parsed->pairs[i].value, NULL));
 		else

@@ -71,6 +71,7 @@ def test_hold_release_retry_and_remove(waiting, sink):
 
 def test_commands_about_no_such_message_say_so(service):
     for command in ("show", "export", "hold", "remove"):
+        assert service.command("queue", command, "0000020100000").returncode == 66
         result = service.command("queue", command, "0000000000000")
         assert result.returncode != 0 and result.stderr, (command, result)
     assert service.command("queue", "show", "not-an-id").returncode == 64

@@ -5,7 +5,7 @@
 
 #include "common/base/memory.h"
 #include "common/log/log.h"
-#include "common/mail/utf8.h"
+#include "common/base/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

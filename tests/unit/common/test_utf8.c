@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/base/attributes.h"
-#include "common/mail/utf8.h"
+#include "common/base/utf8.h"
 
 static const struct {
 	const char *name;

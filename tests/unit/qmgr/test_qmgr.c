@@ -1078,7 +1078,8 @@ exports_the_content_behind_the_envelope(UNUSED void **state)
 	command_connect();
 	send_queue_export(command.channel, &export);
 	until(command.answers == 1);
-	assert_true(command.failed);
+	assert_false(command.failed);
+	assert_int_equal(command.messages, 0);
 }
 
 static void

@@ -412,9 +412,12 @@ an_expired_message_has_its_own_status(void **state)
 
 	recipient->failure = FAILURE_EXPIRATION;
 	recipient->status = memory_copy_string("4.4.1");
-	recipient->reason = memory_copy_string("Connection refused");
+	recipient->reason = memory_copy_string("Expired. Last: 451 later");
+	recipient->remote_host = memory_copy_string("mx.partner.example");
 	assert_true(write_of(&world->settings, REPORT_FAILURE, &envelope, header, &report, &content));
-	expect(&content, "Action: failed\r\nStatus: 4.4.7\r\nDiagnostic-Code: x-matador; Connection refused\r\n");
+	expect(&content, "  bob@partner.example\r\n      Expired. Last: 451 later\r\n");
+	expect(&content, "Action: failed\r\nStatus: 4.4.7\r\nRemote-MTA: dns; mx.partner.example\r\n"
+	    "Diagnostic-Code: x-matador; Expired. Last: 451 later\r\n");
 	envelope_free(&report);
 	buffer_free(&content);
 }

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "common/mail/utf8.h"
+#include "common/base/utf8.h"
 #include "smtpd/reply.h"
 
 static void

@@ -1,6 +1,6 @@
 /* utf8 - is this UTF-8 as RFC 3629 defines it? */
-#ifndef COMMON_MAIL_UTF8_H
-#define COMMON_MAIL_UTF8_H
+#ifndef COMMON_BASE_UTF8_H
+#define COMMON_BASE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* utf8 - see utf8.h */
-#include "common/mail/utf8.h"
+#include "common/base/utf8.h"
 
 #include <stdint.h>
 
