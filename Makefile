@@ -138,8 +138,10 @@ check-manuals: $(GENERATED_MANUALS)
 
 run: programs
 	@tools/run-private-instance $(BUILD)
+# One after the other and with what they print: accepted, delivered, duplicated, lost.
 torture: programs
-	@MATADOR_TORTURE=1 tools/run-functional-tests $(BUILD) -k "torture or kill or power" -s
+	@MATADOR_TORTURE=1 TEST_JOBS=0 tools/run-functional-tests $(BUILD) -s \
+		-k "test_kill or test_power_cut or test_damaged_mailbox or test_hostile_walls or beside_a_slow_one"
 mutate:
 	@tools/mutate
 bench: programs
@@ -177,6 +179,11 @@ install: programs $(GENERATED_MANUALS)
 	done
 	sed -e 's|@sbindir@|$(sbindir)|' tools/matador.service.in >$(DESTDIR)$(systemd_unit_dir)/matador.service
 	if test "$(sendmail_links)" = yes; then \
+		$(INSTALL) -d $(DESTDIR)$(mandir)/man1; \
+		for page in man8/sendmail.8 man1/mailq.1 man1/newaliases.1; do \
+			echo '.so man8/matador.8' >$(DESTDIR)$(mandir)/$$page; \
+			chmod 644 $(DESTDIR)$(mandir)/$$page; \
+		done; \
 		$(INSTALL) -d $(DESTDIR)$(bindir); \
 		ln -sf matador $(DESTDIR)$(sbindir)/sendmail; \
 		ln -sf $(sbindir)/matador $(DESTDIR)$(bindir)/mailq; \

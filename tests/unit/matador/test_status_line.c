@@ -41,6 +41,19 @@ json_is_one_object_a_line_with_numbers_as_numbers(void **state)
 }
 
 static void
+what_a_program_reports_does_not_replace_what_master_says(void **state)
+{
+	struct status_view view = STATUS_VIEW_INITIALIZER;
+
+	(void)state;
+	view.json = true;
+	status_view_line(&view, "worker\tprogram=smtpd\tstate=ready\tjail=none\tjail=chroot\tstate=x\tkind=port\tsessions=1");
+	assert_string_equal(view.text.data,
+	    "{\"kind\":\"worker\",\"program\":\"smtpd\",\"state\":\"ready\",\"jail\":\"none\",\"sessions\":1}\n");
+	buffer_free(&view.text);
+}
+
+static void
 a_field_without_an_equals_sign_is_passed_over(void **state)
 {
 	struct status_view view = STATUS_VIEW_INITIALIZER;
@@ -57,6 +70,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_worker_is_one_line_under_a_heading),
 		cmocka_unit_test(json_is_one_object_a_line_with_numbers_as_numbers),
+		cmocka_unit_test(what_a_program_reports_does_not_replace_what_master_says),
 		cmocka_unit_test(a_field_without_an_equals_sign_is_passed_over),
 	};
 
