@@ -58,7 +58,8 @@ verb_ehlo(struct session *session, const char *argument, size_t length)
 {
 	const struct document_configuration *configuration = rules_configuration(session->rules);
 	const struct parameters_allowed *allowed = &session->rules->parameters;
-	char size[32];
+	const char *own = local_domains_own(session->rules->local_domains);
+	char size[32], own_domain[REPLY_LINE_MAX];
 	const struct {
 		bool offered;
 		const char *line;
@@ -71,11 +72,14 @@ verb_ehlo(struct session *session, const char *argument, size_t length)
 		{ configuration->smtp_in_chunking.number, "CHUNKING" },
 		{ configuration->smtp_in_help.number, "HELP" },
 		{ configuration->smtp_in_vrfy.number, "VRFY" },
+		/* only for the control command: what completes an address without a domain */
+		{ session->client.is_local_user && own[0] != '\0', own_domain },
 	};
 
 	if (!say_hello(session, argument, length, true))
 		return;
 	snprintf(size, sizeof(size), "SIZE %" PRIu64, session->rules->maximum_size);
+	snprintf(own_domain, sizeof(own_domain), "XDOMAIN %s", own);
 	append_hello(session, true);
 	for (size_t i = 0; i < ARRAY_COUNT(extensions); i++)
 		if (extensions[i].offered)

@@ -164,6 +164,12 @@ is_local_internet_domain(const struct local_domains *domains, const char *domain
 	return false;
 }
 
+const char *
+local_domains_own(const struct local_domains *domains)
+{
+	return domains->count > 0 ? domains->rows[0].name : "";
+}
+
 void
 local_domains_each(const struct local_domains *domains, void (*each)(void *context, const char *domain,
     const char *from), void *context)

@@ -27,6 +27,12 @@ void local_domains_free(struct local_domains **domains);
 bool is_local_internet_domain(const struct local_domains *domains, const char *domain, const char **rule_out,
     struct position *at_out, const char **primary_out);
 
+/*
+ * The domain that completes the addresses of local users: the primary domain of the first Global Domain document,
+ * without any the server's Internet host name. "" when there is neither.
+ */
+const char *local_domains_own(const struct local_domains *domains);
+
 /* Calls each (domain, where from) for the log at start. */
 void local_domains_each(const struct local_domains *domains,
     void (*each)(void *context, const char *domain, const char *from), void *context);

@@ -174,11 +174,12 @@ broken(char **argv, const struct error *error)
 	return command_fail(argv, error->kind == ERROR_INVALID ? EX_DATAERR : EX_TEMPFAIL, "%s", error->text);
 }
 
-/* Greeting and EHLO; the server's own name, which completes addresses, goes to host. */
+/* Greeting and EHLO; what completes addresses goes to domain: what XDOMAIN says, or the server's own name. */
 static int
-greet(struct smtp_client *client, char **argv, char host[static 256])
+greet(struct smtp_client *client, char **argv, char domain[static 256])
 {
 	struct error error = ERROR_INITIALIZER;
+	const char *name;
 
 	if (smtp_client_read_reply(client, &error) == -1)
 		return broken(argv, &error);
@@ -188,22 +189,24 @@ greet(struct smtp_client *client, char **argv, char host[static 256])
 		return broken(argv, &error);
 	if (client->code != 250)
 		return refused(client, argv, "");
-	snprintf(host, 256, "%.*s", (int)strcspn(buffer_text(&client->reply), " \n"), buffer_text(&client->reply));
+	name = strstr(buffer_text(&client->reply), "\nXDOMAIN ");
+	name = name != NULL ? name + strlen("\nXDOMAIN ") : buffer_text(&client->reply);
+	snprintf(domain, 256, "%.*s", (int)strcspn(name, " \n"), name);
 	return EX_OK;
 }
 
 /* The last '@' separates a domain unless it is quoted. */
 static void
-qualify(const char *address, const char *host, char qualified[static 2048])
+qualify(const char *address, const char *domain, char qualified[static 2048])
 {
 	const char *at = strrchr(address, '@');
 	bool has_domain = at != NULL && strchr(at, '"') == NULL;
 
-	snprintf(qualified, 2048, "%.1023s%s%.255s", address, has_domain ? "" : "@", has_domain ? "" : host);
+	snprintf(qualified, 2048, "%.1023s%s%.255s", address, has_domain ? "" : "@", has_domain ? "" : domain);
 }
 
 static void
-choose_sender(const struct submit_request *request, const char *host, char sender[static 2048],
+choose_sender(const struct submit_request *request, const char *domain, char sender[static 2048],
     struct submission_defaults *defaults, char full_name[static 256])
 {
 	const struct passwd *user = getpwuid(getuid());
@@ -211,18 +214,18 @@ choose_sender(const struct submit_request *request, const char *host, char sende
 	const char *gecos = user == NULL || user->pw_gecos == NULL ? "" : user->pw_gecos;
 	static char from[2048];
 
-	qualify(name, host, from);
+	qualify(name, domain, from);
 	if (request->sender == NULL)
 		snprintf(sender, 2048, "%s", from);
 	else if (request->sender[0] == '\0' || strcmp(request->sender, "<>") == 0)
 		sender[0] = '\0';
 	else
-		qualify(request->sender, host, sender);
+		qualify(request->sender, domain, sender);
 	if (request->full_name != NULL)
 		snprintf(full_name, 256, "%s", request->full_name);
 	else
 		snprintf(full_name, 256, "%.*s", request->sender == NULL ? (int)strcspn(gecos, ",") : 0, gecos);
-	*defaults = (struct submission_defaults){ .host = host, .sender = sender[0] == '\0' ? from : sender,
+	*defaults = (struct submission_defaults){ .host = domain, .sender = sender[0] == '\0' ? from : sender,
 		.full_name = full_name };
 }
 
@@ -248,7 +251,7 @@ needs_smtputf8(const struct submission *submission, const char *sender)
 
 static int
 send_envelope(struct smtp_client *client, const struct submit_request *request, const struct submission *submission,
-    const char *sender, const char *host, char **argv)
+    const char *sender, const char *domain, char **argv)
 {
 	struct error error = ERROR_INITIALIZER;
 	bool dsn = smtp_client_offers(client, "DSN");
@@ -265,7 +268,7 @@ send_envelope(struct smtp_client *client, const struct submit_request *request, 
 	for (size_t i = 0; i < submission->recipient_count; i++) {
 		char address[2048];
 
-		qualify(submission->recipients[i], host, address);
+		qualify(submission->recipients[i], domain, address);
 		if (smtp_client_command(client, &error, "RCPT TO:<%s>%s%s", address, notify[0] == '\0' ? "" : " NOTIFY=",
 		    notify) == -1)
 			return broken(argv, &error);
@@ -302,14 +305,14 @@ submit_message(struct smtp_client *client, const struct submit_request *request,
 {
 	struct submission_defaults defaults;
 	struct error ignored = ERROR_INITIALIZER;
-	char host[256], sender[2048], full_name[256];
-	int status = greet(client, argv, host);
+	char domain[256], sender[2048], full_name[256];
+	int status = greet(client, argv, domain);
 
 	if (status != EX_OK)
 		return status;
-	choose_sender(request, host, sender, &defaults, full_name);
+	choose_sender(request, domain, sender, &defaults, full_name);
 	submission_complete(submission, &defaults);
-	status = send_envelope(client, request, submission, sender, host, argv);
+	status = send_envelope(client, request, submission, sender, domain, argv);
 	if (status == EX_OK)
 		status = send_content(client, submission, argv);
 	/* what was accepted stays accepted, however the session ends */

@@ -205,7 +205,8 @@ static int
 change_keys(struct index *index, uint64_t id, int64_t due, struct bytes destinations, bool there, struct error *error)
 {
 	uint8_t key_octets[INDEX_DESTINATION_MAX + 1 + INDEX_TIME_SIZE + INDEX_ID_SIZE];
-	const uint8_t *at = destinations.data, *end = at + destinations.length, *text, *next;
+	const uint8_t *at = destinations.length == 0 ? (const uint8_t *)"" : destinations.data;
+	const uint8_t *end = at + destinations.length, *text, *next;
 	size_t length;
 	DBT key = dbt(key_octets, INDEX_TIME_SIZE + INDEX_ID_SIZE);
 

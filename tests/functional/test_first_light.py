@@ -154,6 +154,13 @@ def test_local_submission_needs_no_port(service):
     assert b"\n.\nand a dot\n" in message
 
 
+def test_submission_completes_addresses_with_the_domain_of_the_organization(service):
+    service.command("submit", "bob", "root", check=True, input="Subject: completed\n\nhello\n")
+    message = email.message_from_bytes(service.wait_mail("bob")[0])
+    assert message["From"].endswith("@acme.com>") and message["Delivered-To"] == "bob@acme.com"
+    assert b"Subject: completed" in service.wait_mail("jdoe")[0]
+
+
 def test_without_i_a_line_with_a_dot_ends_the_message_as_sendmail_has_it(service):
     service.command("submit", "bob@acme.com", check=True, input="Subject: dot\n\nbefore\n.\nafter\n")
     message = service.wait_mail("bob")[0]

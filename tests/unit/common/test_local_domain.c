@@ -113,6 +113,7 @@ the_document_that_decided_is_named_and_primaries_come_first(void **state UNUSED)
 	const char *rule, *primary;
 	struct position at;
 
+	assert_string_equal(local_domains_own(domains), "other.org");
 	assert_true(is_local_internet_domain(domains, "x.acme.net", &rule, &at, &primary));
 	assert_string_equal(rule, "global_domain \"Acme mail\"");
 	assert_int_equal(at.line, 5);
@@ -140,6 +141,7 @@ the_domains_in_force_can_be_listed(void **state UNUSED)
 	settings.server.internet_host_name.at = (struct position){ "servers.conf", 3 };
 	domains = local_domains_new(&settings);
 	local_domains_each(domains, append_line, &lines);
+	assert_string_equal(local_domains_own(domains), "hub.acme.com");
 	assert_string_equal(buffer_text(&lines),
 	    "hub.acme.com <- the server's internet_host_name servers.conf:3\n"
 	    "acme.com <- the domain of the server's internet_host_name servers.conf:3\n"
