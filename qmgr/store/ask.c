@@ -33,7 +33,6 @@ store_park(struct store *store, const struct envelope *envelope, bool held)
 		batch_put(batch, ENTRY_UPDATE, ENTRY_WHOLE, envelope->id, envelope, NULL, NULL, 0);
 		store_commit(store, batch, false, NULL, NULL);
 	}
-	request->held = held;
 	envelope_encode(envelope, NULL, &request->envelope);
 	index_keys_make(envelope, &request->keys);
 	if (store->parks_asked == store->parks_done)

@@ -111,7 +111,6 @@ enum request_kind {
 struct request {
 	struct request *next;
 	enum request_kind kind;
-	bool held;
 	unsigned limit;
 	uint64_t id;			/* or "after" of a list */
 	int64_t now;

@@ -413,7 +413,7 @@ serve_park(struct store *store, struct request *request)
 	pthread_mutex_lock(&store->lock);
 	message = message_table_find(&store->table, request->id);
 	if (message != NULL && message->place == MESSAGE_ACTIVE) {
-		message->held = request->held;
+		/* Whether it is held says the journal alone: a hold may have been recorded since this was asked. */
 		message->due = request->keys.due;
 		if (store->reader.index == NULL || message->copying) {
 			message->place = store->reader.index == NULL ? MESSAGE_WAITING : MESSAGE_MOVING;

@@ -264,7 +264,7 @@ a_body_goes_after_the_record_that_ends_it(void **state)
 	assert_true(box_body_is_right(box, 33, 50000));
 	let_fail(NULL);
 	before = steps_so_far();
-	for (unsigned i = 0; i < 50 && step_after(before, UNLINK, name) == 0; i++) {
+	for (unsigned i = 0; i < 300 && step_after(before, UNLINK, name) == 0; i++) {
 		box_done(box, 33);
 		box_run_ms(box, 100);
 	}
@@ -289,6 +289,9 @@ harm_file(void *context, const char *path)
 	int file = open(path, O_RDWR);
 	char *data, *found;
 
+	/* A segment that is just being made has another name by now, and no content. */
+	if (file < 0 && errno == ENOENT)
+		return;
 	assert_true(file >= 0);
 	assert_int_equal(fstat(file, &status), 0);
 	data = memory_new((size_t)status.st_size, 1);
