@@ -1,5 +1,6 @@
 """Receivers for outbound mail: a scripted SMTP/LMTP server, Postfix's smtp-sink, Dovecot's LMTP server."""
 
+import grp
 import os
 import pathlib
 import pwd
@@ -223,7 +224,7 @@ class DovecotLmtp:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="matador-dovecot-"))
         os.chmod(self.folder, 0o755)
         user = "nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
-        group = "nogroup" if os.getuid() == 0 else str(os.getgid())
+        group = "nogroup" if os.getuid() == 0 else grp.getgrgid(os.getgid()).gr_name
         entry = pwd.getpwnam(user)
         (self.folder / "mail").mkdir()
         os.chown(self.folder / "mail", entry.pw_uid, entry.pw_gid)

@@ -36,7 +36,9 @@ check_lines(const struct buffer *content, bool utf8)
 static void
 check_parts(const struct buffer *content)
 {
-	const char *at = strstr(content->data, "boundary=\"");
+	/* The field begins a line: a text of the input that looks the same cannot. */
+	const char *field = strstr(content->data, "\r\nContent-Type: multipart/report;");
+	const char *at = field == NULL ? NULL : strstr(field, "boundary=\"");
 	char boundary[60];
 	int count = 0;
 
