@@ -33,6 +33,10 @@ store_park(struct store *store, const struct envelope *envelope, bool held)
 		batch_put(batch, ENTRY_UPDATE, ENTRY_WHOLE, envelope->id, envelope, NULL, NULL, 0);
 		store_commit(store, batch, false, NULL, NULL);
 	}
+	request->held = held;
+	pthread_mutex_lock(&store->lock);
+	request->applied = store->applied;
+	pthread_mutex_unlock(&store->lock);
 	envelope_encode(envelope, NULL, &request->envelope);
 	index_keys_make(envelope, &request->keys);
 	if (store->parks_asked == store->parks_done)

@@ -111,6 +111,8 @@ enum request_kind {
 struct request {
 	struct request *next;
 	enum request_kind kind;
+	bool held;			/* of PARK, with: */
+	uint64_t applied;		/* the last sequence that counted when it was asked */
 	unsigned limit;
 	uint64_t id;			/* or "after" of a list */
 	int64_t now;

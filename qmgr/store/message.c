@@ -117,6 +117,8 @@ message_apply(struct message *message, const struct part *part, uint64_t content
 	}
 	if (part->kind == ENTRY_ADD || part->kind == ENTRY_HOLD)
 		message->held = (part->flags & ENTRY_HELD) != 0;
+	if (part->kind == ENTRY_HOLD)
+		message->held_by = part->sequence;
 	parts_replace(message, part, live, context);
 	message->through = part->sequence;
 	message->through_entry = part->entry;

@@ -36,6 +36,7 @@ struct message {
 	uint64_t size;			/* octets of content */
 	uint64_t through;		/* sequence and, below, number of the last entry that the parts include */
 	int64_t due;			/* next attempt, for MESSAGE_WAITING */
+	uint64_t held_by;		/* sequence of the last HOLD since the start; 0: none */
 	struct part *parts;		/* the ADD first; then in the order of their sequences; owned unless `few` */
 	struct part few[2];
 	uint32_t part_count;

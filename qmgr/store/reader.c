@@ -413,7 +413,9 @@ serve_park(struct store *store, struct request *request)
 	pthread_mutex_lock(&store->lock);
 	message = message_table_find(&store->table, request->id);
 	if (message != NULL && message->place == MESSAGE_ACTIVE) {
-		/* Whether it is held says the journal alone: a hold may have been recorded since this was asked. */
+		/* The caller knows of holds that are still to be recorded, the journal of those recorded since. */
+		if (message->held_by <= request->applied)
+			message->held = request->held;
 		message->due = request->keys.due;
 		if (store->reader.index == NULL || message->copying) {
 			message->place = store->reader.index == NULL ? MESSAGE_WAITING : MESSAGE_MOVING;
