@@ -1,8 +1,7 @@
 /*
  * commit - the committer thread: everything that waits becomes one write and one flush
  *
- * While one flush runs the next group gathers by itself, so slow disks make large groups. A group that failed
- * is told so,
+ * While one flush runs the next group gathers by itself, so slow disks make large groups. A group that failed is told so,
  * its segment is left for good, and its sequences become void by the next segment's header: a failed flush is never
  * tried again on the same file.
  */
@@ -120,6 +119,26 @@ write_header(struct store *store, struct segment *segment, uint64_t *serial_out,
 	return file;
 }
 
+/* Results may still find a segment where new messages found none. */
+static void
+wait_before_retry(struct committer *committer, bool results)
+{
+	committer->retry_adds = deadline_after_ms(RETRY_MS);
+	if (results)
+		committer->retry = committer->retry_adds;
+}
+
+/* It holds nothing, and a flush of it failed: it only waits for its removal. */
+static void
+leave_segment(struct store *store, struct segment *segment)
+{
+	segment->suspect = true;
+	pthread_mutex_lock(&store->lock);
+	segment_list_append(&store->journal.free, segment);
+	pthread_mutex_unlock(&store->lock);
+	reader_wake(store);
+}
+
 /* A new current segment, durable. */
 static int
 roll(struct store *store, uint64_t needed, bool results, struct error *error)
@@ -129,16 +148,17 @@ roll(struct store *store, uint64_t needed, bool results, struct error *error)
 	uint64_t serial, oldest;
 	int file;
 
-	if (!deadline_passed(committer->retry) && committer->retry != 0)
+	if (!deadline_passed(results ? committer->retry : committer->retry_adds))
 		return error_set(error, ERROR_UNAVAILABLE, "no segment can be opened at the moment");
 	if (obtain_segment(store, needed, results, &segment, error) < 0) {
-		if (committer->file < 0 && results)
-			committer->retry = deadline_after_ms(RETRY_MS);
+		if (committer->file < 0)
+			wait_before_retry(committer, results);
 		return -1;
 	}
 	file = write_header(store, &segment, &serial, &oldest, error);
 	if (file < 0) {
-		committer->retry = deadline_after_ms(RETRY_MS);
+		wait_before_retry(committer, true);
+		leave_segment(store, &segment);
 		store_set_trouble(store, TROUBLE_FLUSH, true);
 		store_say_flush_failed(store, segment.number, error);
 		return -1;
@@ -149,7 +169,7 @@ roll(struct store *store, uint64_t needed, bool results, struct error *error)
 	committer->serial = serial;
 	committer->offset = SEGMENT_DATA;
 	committer->size = segment.size;
-	committer->retry = 0;
+	committer->retry = committer->retry_adds = 0;
 	pthread_mutex_lock(&store->lock);
 	segment_list_append(&store->journal.used, &segment);
 	store->journal.durable_oldest = oldest;
@@ -467,7 +487,7 @@ wait_for_work(struct committer *committer)
 		if (committer->copies != NULL)
 			until = deadline_earlier(until, committer->copies->ride_until);
 		if (committer->file < 0)
-			until = deadline_earlier(until, committer->retry);
+			until = deadline_earlier(until, committer->retry_adds);
 		if (until != DEADLINE_NEVER && deadline_passed(until))
 			return true;
 		committer->sleeping = true;

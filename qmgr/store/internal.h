@@ -93,7 +93,8 @@ struct committer {
 	uint64_t size;
 	uint64_t next_sequence;
 	uint64_t flushed;
-	deadline_t retry;		/* no new segment is tried before, after a failure */
+	deadline_t retry;		/* after a failure no new segment is tried before; for results */
+	deadline_t retry_adds;		/* and for new messages */
 	struct iovec *vectors;
 	size_t vector_count, vector_capacity;
 };

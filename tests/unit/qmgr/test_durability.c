@@ -273,6 +273,21 @@ a_body_goes_after_the_record_that_ends_it(void **state)
 	assert_true(step_after(before, UNLINK, name) > flushed);
 }
 
+static void
+a_disk_that_fails_is_tried_again_each_second_and_not_more(void **state)
+{
+	struct box *box = *state;
+	unsigned before;
+
+	let_fail("/journal/");
+	before = steps_so_far();
+	box_done(box, 33);
+	assert_true(box->failed);
+	box_run_ms(box, 2500);
+	assert_in_range(steps_so_far() - before, 2, 40);
+	let_fail(NULL);
+}
+
 /* ---- damage ---- */
 
 /* Changes one octet of a file in the mailbox: the one behind the first place where octets stand. */
@@ -435,6 +450,7 @@ main(void)
 		CASE(a_body_is_flushed_with_its_folder_before_its_record),
 		CASE(a_body_that_cannot_be_flushed_is_no_message),
 		CASE(a_body_goes_after_the_record_that_ends_it),
+		CASE(a_disk_that_fails_is_tried_again_each_second_and_not_more),
 		CASE(damaged_content_is_not_handed_out),
 		CASE(a_damaged_body_is_not_handed_out),
 		CASE(a_segment_stays_while_a_message_in_it_lives),
