@@ -11,7 +11,7 @@
 #define SMTP_CONNECTION_H
 
 #include "common/base/error.h"
-#include "smtp/next_hop.h"
+#include "common/net/next_hop.h"
 #include "smtp/session.h"
 
 struct event_base;

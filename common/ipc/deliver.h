@@ -6,4 +6,6 @@
 #define IPC_PROTOCOL deliver
 #include "common/ipc/declare.h"
 
+#define DELIVER_FRESH 1		/* deliver_begin.flags: an administrator asked; remembered failures of hosts do not count */
+
 #endif

@@ -293,6 +293,7 @@ handle_begin(void *context, struct channel *channel UNUSED, const struct deliver
 	job->number = message->job;
 	job->message_id = message->message_id;
 	job->transport = message->transport <= TRANSPORT_LMTP ? (enum transport)message->transport : TRANSPORT_NONE;
+	job->fresh = (message->flags & DELIVER_FRESH) != 0;
 	job->next_hop = memory_copy_string(message->next_hop);
 	job->body = message->body;
 	job->body_length = message->body_length;

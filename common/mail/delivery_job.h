@@ -33,6 +33,7 @@ struct delivery_job {
 	uint64_t message_id;
 	enum transport transport;
 	char *next_hop;			/* owned */
+	bool fresh;			/* what is remembered of failed hosts does not count */
 	struct envelope envelope;	/* with just the recipients of this job */
 	struct buffer content;		/* the content when body is -1 */
 	int body;			/* owned descriptor of the content, read from offset 0; -1: content */

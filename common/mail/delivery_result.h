@@ -17,6 +17,8 @@ struct delivery_result {
 	enum failure_class failure;	/* for DELIVERY_FAILED */
 	/* the next hop as a whole is unusable (connect, banner, EHLO, time-out), not this recipient */
 	bool host_failed;
+	/* with host_failed: nothing was tried, and for so long nothing will be; 0: the retry schedule decides */
+	uint32_t retry_seconds;
 	bool dsn_relayed;		/* the next hop took over success reporting (it offers DSN) */
 	const char *status;		/* "2.0.0"; lent when decoded, at most 15 octets */
 	const char *text;		/* the reply's last line, or what went wrong; at most ENVELOPE_TEXT_MAX */

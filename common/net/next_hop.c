@@ -1,8 +1,9 @@
 /* next_hop - see next_hop.h */
-#include "smtp/next_hop.h"
+#include "common/net/next_hop.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,33 +74,51 @@ parse_port(const char *text, uint16_t *port)
 	return true;
 }
 
+/* A name, in lower case and without its last dot. One that ends in a number is a mistyped address. */
+static bool
+parse_name(const char *text, size_t length, char *name)
+{
+	const char *last_label;
+	size_t i;
+
+	for (i = 0; i < length; i++)
+		name[i] = (char)tolower((unsigned char)text[i]);
+	if (length > 1 && name[length - 1] == '.')
+		length--;
+	name[length] = '\0';
+	last_label = strrchr(name, '.') != NULL ? strrchr(name, '.') + 1 : name;
+	return domain_is_valid(name, false) && last_label[strspn(last_label, "0123456789")] != '\0';
+}
+
+static bool
+parse_bracketed(const char *text, size_t length, struct next_hop *hop)
+{
+	char inside[sizeof(hop->host)];
+
+	snprintf(inside, sizeof(inside), "%.*s", (int)length, text);
+	hop->is_literal = parse_literal(inside, hop->port, &hop->address);
+	if (!hop->is_literal)
+		return parse_name(text, length, hop->host);
+	snprintf(hop->host, sizeof(hop->host), "[%s]", inside);
+	for (char *octet = hop->host; *octet != '\0'; octet++)
+		*octet = (char)tolower((unsigned char)*octet);
+	return true;
+}
+
 int
 next_hop_parse(const char *text, uint16_t default_port, struct next_hop *hop_out, struct error *error)
 {
-	size_t length, i;
-	char literal[sizeof(hop_out->host)];
+	bool in_brackets = text[0] == '[';
+	const char *name = text + in_brackets;
+	size_t length = strcspn(name, in_brackets ? "]" : ":");
 
 	memset(hop_out, 0, sizeof(*hop_out));
 	hop_out->port = default_port;
-	hop_out->is_literal = text[0] == '[';
-	length = hop_out->is_literal ? strcspn(text, "]") + 1 : strcspn(text, ":");
-	if (length >= sizeof(hop_out->host) || (hop_out->is_literal && text[length - 1] != ']') ||
-	    !parse_port(text + length, &hop_out->port))
-		goto invalid;
-	for (i = 0; i < length; i++)
-		hop_out->host[i] = (char)tolower((unsigned char)text[i]);
-	if (hop_out->is_literal) {
-		memcpy(literal, hop_out->host + 1, length - 2);
-		literal[length - 2] = '\0';
-		if (!parse_literal(literal, hop_out->port, &hop_out->address))
-			goto invalid;
-	} else {
-		if (length > 1 && hop_out->host[length - 1] == '.')
-			hop_out->host[length - 1] = '\0';
-		if (!domain_is_valid(hop_out->host, false))
-			goto invalid;
-	}
-	return 0;
-invalid:
-	return error_set(error, ERROR_INVALID, "next hop \"%s\" is neither a host nor an address in brackets", text);
+	hop_out->by_mx = !in_brackets;
+	if (length + 3 <= sizeof(hop_out->host) && (!in_brackets || name[length] == ']') &&
+	    parse_port(name + length + in_brackets, &hop_out->port) &&
+	    (in_brackets ? parse_bracketed(name, length, hop_out) : parse_name(name, length, hop_out->host)))
+		return 0;
+	return error_set(error, ERROR_INVALID,
+	    "next hop \"%s\" is neither a domain nor a host or an address in brackets", text);
 }

@@ -1,10 +1,11 @@
 /*
- * next_hop - where a job goes: "host", "host:port", "[address]" or "[address]:port"
+ * next_hop - where a job goes: "domain", "[host]" or "[address]", each with or without ":port"
  *
- * An address in brackets is IPv4, or IPv6 with or without "IPv6:" before it.
+ * A domain's hosts are found by its MX records; brackets say that there is nothing to look for: a host has
+ * only addresses, and an address is one. It is IPv4, or IPv6 with or without "IPv6:" before it.
  */
-#ifndef SMTP_NEXT_HOP_H
-#define SMTP_NEXT_HOP_H
+#ifndef COMMON_NET_NEXT_HOP_H
+#define COMMON_NET_NEXT_HOP_H
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -24,11 +25,12 @@ union socket_address {
 struct next_hop {
 	char host[ADDRESS_DOMAIN_MAX + 1];	/* the name in lower case, or the address in its brackets */
 	uint16_t port;
-	bool is_literal;
+	bool by_mx;				/* a domain */
+	bool is_literal;			/* an address */
 	union socket_address address;		/* of a literal, port included */
 };
 
-/* -1 and an error when text is none of the four forms. */
+/* -1 and an error when text is none of these forms. */
 int next_hop_parse(const char *text, uint16_t default_port, struct next_hop *hop_out, struct error *error);
 
 /* A socket address of 4 or 16 octets and a port; false for any other length. */

@@ -1,4 +1,4 @@
-/* Unit tests of smtp/next_hop.c. */
+/* Unit tests of common/net/next_hop.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -8,15 +8,17 @@
 #include <cmocka.h>
 
 #include "common/base/attributes.h"
-#include "smtp/next_hop.h"
+#include "common/net/next_hop.h"
 
 static void
-reads_the_four_forms(void **state)
+reads_every_form(void **state)
 {
 	static const struct { const char *text, *host; unsigned port; const char *address; } rows[] = {
 		{ "Relay.Example.NET", "relay.example.net", 25, NULL },
 		{ "relay.example.net.", "relay.example.net", 25, NULL },
 		{ "relay:2525", "relay", 2525, NULL },
+		{ "[Relay.example.net]", "relay.example.net", 25, NULL },
+		{ "[relay]:2525", "relay", 2525, NULL },
 		{ "[192.0.2.1]", "[192.0.2.1]", 25, "192.0.2.1" },
 		{ "[192.0.2.1]:26", "[192.0.2.1]", 26, "192.0.2.1" },
 		{ "[2001:db8::1]", "[2001:db8::1]", 25, "2001:db8::1" },
@@ -33,6 +35,7 @@ reads_the_four_forms(void **state)
 		assert_string_equal(hop.host, rows[i].host);
 		assert_int_equal(hop.port, rows[i].port);
 		assert_int_equal(hop.is_literal, rows[i].address != NULL);
+		assert_int_equal(hop.by_mx, rows[i].text[0] != '[');
 		if (hop.is_literal) {
 			socket_address_format(&hop.address, text);
 			assert_string_equal(text, rows[i].address);
@@ -46,7 +49,7 @@ static void
 refuses_everything_else(void **state)
 {
 	static const char *const rows[] = { "", ":25", "[", "[]", "[]:25", "[192.0.2.1", "[192.0.2.1]25", "[192.0.2.256]",
-		"[relay]", "relay:", "relay:0", "relay:65536", "relay:25x", "relay: 25", "relay:-1", "re lay", "a..b", "::1",
+		"[re lay]", "[-relay]", "192.0.2.1", "relay:", "relay:0", "relay:65536", "relay:25x", "relay: 25", "relay:-1", "re lay", "a..b", "::1",
 		"[::1]:", "[1.2.3.4]:99999999999999999999", "-x", "relay:25:25" };
 	struct next_hop hop;
 	struct error error = ERROR_INITIALIZER;
@@ -81,7 +84,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_the_four_forms),
+		cmocka_unit_test(reads_every_form),
 		cmocka_unit_test(refuses_everything_else),
 		cmocka_unit_test(makes_addresses_of_4_or_16_octets),
 	};
