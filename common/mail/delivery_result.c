@@ -25,7 +25,7 @@ delivery_result_encode(const struct delivery_result *result, struct buffer *out)
 
 	if (wire_put_u32(out, result->recipient) && wire_put_u8(out, (uint8_t)result->outcome) &&
 	    wire_put_u8(out, (uint8_t)result->failure) && wire_put_u8(out, result->host_failed) &&
-	    wire_put_u32(out, result->retry_seconds) && wire_put_u8(out, result->dsn_relayed) &&
+	    wire_put_u8(out, result->dsn_relayed) && wire_put_u32(out, result->retry_seconds) &&
 	    wire_put_string(out, one_line(result->status, line, STATUS_MAX)) &&
 	    wire_put_string(out, one_line(result->text, line, ENVELOPE_TEXT_MAX)) &&
 	    wire_put_string(out, one_line(result->host, line, ENVELOPE_TEXT_MAX)))
@@ -51,8 +51,8 @@ delivery_result_decode(struct wire_reader *reader, struct delivery_result *resul
 	outcome = wire_get_u8(reader);
 	failure = wire_get_u8(reader);
 	host_failed = wire_get_u8(reader);
-	result->retry_seconds = wire_get_u32(reader);
 	dsn_relayed = wire_get_u8(reader);
+	result->retry_seconds = wire_get_u32(reader);
 	result->status = wire_get_string(reader, STATUS_MAX);
 	result->text = wire_get_string(reader, ENVELOPE_TEXT_MAX);
 	result->host = wire_get_string(reader, ENVELOPE_TEXT_MAX);

@@ -93,7 +93,7 @@ parse_name(const char *text, size_t length, char *name)
 static bool
 parse_bracketed(const char *text, size_t length, struct next_hop *hop)
 {
-	char inside[sizeof(hop->host)];
+	char inside[sizeof(hop->host) - 2];
 
 	snprintf(inside, sizeof(inside), "%.*s", (int)length, text);
 	hop->is_literal = parse_literal(inside, hop->port, &hop->address);

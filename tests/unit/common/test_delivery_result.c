@@ -11,7 +11,7 @@
 #include "common/mail/delivery_result.h"
 
 static const struct delivery_result sample = { .recipient = 7, .outcome = DELIVERY_FAILED, .failure = FAILURE_USERNAME,
-	.host_failed = true, .status = "5.1.1", .text = "550 5.1.1 no such user", .host = "mx.example" };
+	.host_failed = true, .retry_seconds = 900, .status = "5.1.1", .text = "550 5.1.1 no such user", .host = "mx.example" };
 
 static void
 results_follow_one_another(void **state UNUSED)
@@ -28,6 +28,7 @@ results_follow_one_another(void **state UNUSED)
 	assert_int_equal(result.outcome, DELIVERY_FAILED);
 	assert_int_equal(result.failure, FAILURE_USERNAME);
 	assert_true(result.host_failed);
+	assert_int_equal(result.retry_seconds, 900);
 	assert_false(result.dsn_relayed);
 	assert_string_equal(result.status, "5.1.1");
 	assert_string_equal(result.text, "550 5.1.1 no such user");
@@ -83,9 +84,9 @@ an_overlong_status_is_cut_and_a_full_buffer_left_alone(void **state UNUSED)
 	struct delivery_result long_status = { .status = "5.123.12345678901234567890" };
 
 	assert_true(delivery_result_encode(&long_status, &octets));
-	assert_int_equal(octets.length, 8 + 5 + 15 + 5 + 5);
+	assert_int_equal(octets.length, 12 + 5 + 15 + 5 + 5);
 	assert_false(delivery_result_encode(&long_status, &octets));
-	assert_int_equal(octets.length, 8 + 5 + 15 + 5 + 5);
+	assert_int_equal(octets.length, 12 + 5 + 15 + 5 + 5);
 	buffer_free(&octets);
 }
 
