@@ -232,13 +232,23 @@ send_output(struct connection *connection)
 	return true;
 }
 
-static void
-want(struct event *event, bool wanted)
+static bool
+wants_input(const struct connection *connection)
 {
-	if (wanted)
-		event_add(event, NULL);
+	return connection->is_lingering || (session_reads(connection->session) && connection->unread.length == 0);
+}
+
+/* A client that waits for a reply seldom sends: reading stops only when it does so all the same (on_readable()), which
+ * spares the kernel two changes of mind a message. */
+static void
+watch_socket(struct connection *connection)
+{
+	if (wants_input(connection))
+		event_add(&connection->readable, NULL);
+	if (connection->session->output.length > 0)
+		event_add(&connection->writable, NULL);
 	else
-		event_del(event);
+		event_del(&connection->writable);
 }
 
 /* The timer is moved only when it would be late; when it is early it is set again as it fires. */
@@ -292,9 +302,7 @@ run(struct connection *connection)
 		if (session->output.length == 0 && finish(connection))
 			return;
 	}
-	want(&connection->readable,
-	    connection->is_lingering || (session_reads(session) && connection->unread.length == 0));
-	want(&connection->writable, session->output.length > 0);
+	watch_socket(connection);
 	set_timer(connection);
 }
 
@@ -318,6 +326,10 @@ on_readable(evutil_socket_t socket, short what, void *context)
 	ssize_t count;
 
 	(void)what;
+	if (!wants_input(connection)) {
+		event_del(&connection->readable);
+		return;
+	}
 	if (connection->is_lingering) {
 		linger(connection);
 		return;

@@ -106,6 +106,33 @@ take_line_text(struct content *content, const char *data, size_t length, struct 
 	return run;
 }
 
+/*
+ * How many octets from here on, up to the end of a line, are whole lines of a body without anything special: no NUL,
+ * no bare CR or LF, no dot in front of a line. They can be taken as they are.
+ */
+static size_t
+plain_lines(const struct content *content, const char *data, size_t length)
+{
+	const char *line = data, *end = data + length;
+
+	if (content->in_header || content->position != CONTENT_LINE_START)
+		return 0;
+	while (line < end && (*line != '.' || !content->is_dotted)) {
+		const char *lf = memchr(line, '\n', (size_t)(end - line));
+
+		if (lf == NULL || lf == line || memchr(line, '\r', (size_t)(lf - line)) != lf - 1)
+			break;
+		line = lf + 1;
+	}
+	end = memchr(data, '\0', (size_t)(line - data));
+	if (end != NULL) {
+		const char *before = memrchr(data, '\n', (size_t)(end - data));
+
+		line = before == NULL ? data : before + 1;
+	}
+	return (size_t)(line - data);
+}
+
 static void
 end_line(struct content *content, struct sink *sink)
 {
@@ -168,7 +195,12 @@ content_take(struct content *content, const char *data, size_t length, struct bu
 
 	*ended_out = false;
 	while (taken < length && !*ended_out) {
-		if (take_special(content, data[taken], &sink, ended_out))
+		size_t plain = plain_lines(content, data + taken, length - taken);
+
+		if (plain > 0) {
+			put(content, &sink, data + taken, plain);
+			taken += plain;
+		} else if (take_special(content, data[taken], &sink, ended_out))
 			taken++;
 		else
 			taken += take_line_text(content, data + taken, length - taken, &sink);

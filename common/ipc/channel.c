@@ -64,6 +64,9 @@ struct channel {
 	unsigned answers;		/* of them: in the queue. A peer that does not read gets no further credit. */
 	struct outgoing_list queue;
 	size_t queued;
+	unsigned packets;		/* in the queue */
+	unsigned linger_ms;
+	bool lingering;
 };
 
 /* Arrivals of one batch. One for the process: it is empty again before anything else is read. */
@@ -89,6 +92,7 @@ drop_queue(struct channel *channel)
 		free(packet);
 	}
 	channel->queued = 0;
+	channel->packets = 0;
 }
 
 static void
@@ -156,6 +160,22 @@ leave(struct channel *channel)
 
 /* ---- sending ---------------------------------------------------------------------------------- */
 
+/* What is queued leaves at the end of this turn, or when others had time to join it. */
+static void
+send_soon(struct channel *channel)
+{
+	struct timeval linger = { channel->linger_ms / 1000, channel->linger_ms % 1000 * 1000 };
+
+	if (channel->socket_full)
+		return;
+	if (channel->linger_ms == 0 || channel->packets >= BATCH_PACKETS) {
+		defer(channel);
+	} else if (!channel->lingering) {
+		channel->lingering = true;
+		event_add(channel->deferred, &linger);
+	}
+}
+
 static bool
 enqueue(struct channel *channel, const struct buffer *data, int descriptor, bool is_answer)
 {
@@ -174,8 +194,8 @@ enqueue(struct channel *channel, const struct buffer *data, int descriptor, bool
 	memcpy(packet->data, data->data, data->length);
 	STAILQ_INSERT_TAIL(&channel->queue, packet, next);
 	channel->queued += data->length;
-	if (!channel->socket_full)
-		defer(channel);
+	channel->packets++;
+	send_soon(channel);
 	return true;
 }
 
@@ -267,6 +287,7 @@ remove_sent(struct channel *channel, int count)
 
 		STAILQ_REMOVE_HEAD(&channel->queue, next);
 		channel->queued -= packet->length;
+		channel->packets--;
 		channel->answers -= packet->is_answer;
 		channel->unanswered -= packet->is_answer;
 		if (packet->descriptor >= 0)
@@ -539,6 +560,7 @@ deferred_cb(UNUSED evutil_socket_t socket, UNUSED short what, void *argument)
 
 	if (!event_pending(channel->writable, EV_WRITE, NULL))
 		channel->socket_full = false;
+	channel->lingering = false;
 	channel_flush(channel);
 	channel->deferred_pending = false;
 	enter(channel);
@@ -601,6 +623,12 @@ channel_set_owner(struct channel *channel, const void *handlers, const struct ch
 	channel->handlers = handlers;
 	channel->events = events == NULL ? &none : events;
 	channel->context = context;
+}
+
+void
+channel_set_linger(struct channel *channel, unsigned milliseconds)
+{
+	channel->linger_ms = milliseconds;
 }
 
 unsigned

@@ -70,6 +70,17 @@ log_key_count(enum log_event_number event)
 	return count;
 }
 
+/* Asked of the kernel once. */
+static uint32_t
+process_number(void)
+{
+	static pid_t number;
+
+	if (number == 0)
+		number = getpid();
+	return (uint32_t)number;
+}
+
 /* One octet more than is shown, so that logger sees that there was more. */
 static bool
 put_value(struct buffer *packed, const char *value)
@@ -91,7 +102,7 @@ send_to_logger(enum log_event_number event, int64_t wall_ms, const char *const *
 	static char room[VALUES_MAX + 1];
 	struct buffer packed = { room, 0, sizeof(room), VALUES_MAX };
 	struct log_event message = { .event = (uint16_t)event, .wall_ms = (uint64_t)wall_ms,
-		.process = (uint32_t)getpid(), .dropped = dropped };
+		.process = process_number(), .dropped = dropped };
 	unsigned i;
 
 	if (channel_queued(log_channel) > CHANNEL_QUEUE_MAX)
@@ -100,7 +111,12 @@ send_to_logger(enum log_event_number event, int64_t wall_ms, const char *const *
 		if (!put_value(&packed, values[i]))
 			return false;
 	message.values = (struct bytes){ packed.data, packed.length };
-	return send_log_event(log_channel, &message);
+	if (!send_log_event(log_channel, &message))
+		return false;
+	/* What is serious may be the last that this process says. */
+	if (log_event_rows[event].severity <= LOG_SEVERITY_WARNING)
+		channel_flush(log_channel);
+	return true;
 }
 
 static void
@@ -110,7 +126,7 @@ write_to_standard_error(enum log_event_number event, int64_t wall_ms, const char
 	char time[32];
 
 	clock_format_rfc3339(wall_ms, time);
-	buffer_printf(&line, "%s %s[%ld]: ", time, program_name, (long)getpid());
+	buffer_printf(&line, "%s %s[%ld]: ", time, program_name, (long)process_number());
 	log_format_text(&line, event, values, count);
 	buffer_append_byte(&line, '\n');
 	/* One write, so that lines of several programs do not mix; there is nobody to tell when it fails. */

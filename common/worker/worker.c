@@ -28,6 +28,7 @@
 #include "common/worker/jail.h"
 
 #define STATUS_LINES_MAX 8192
+#define LOG_LINGER_MS 20	/* events wait for others to travel with */
 #define DRAIN_GRACE_MS 1000	/* behind the deadline, for a program that overlooks it */
 
 /* A socket that came before worker_begin. */
@@ -175,6 +176,7 @@ open_log(struct worker *worker, int socket)
 	log_set_channel(NULL);
 	channel_free(&worker->log);
 	worker->log = channel_open(worker->base, socket, &log_protocol, IPC_ASKS, &none, &events, worker);
+	channel_set_linger(worker->log, LOG_LINGER_MS);
 	log_set_channel(worker->log);
 }
 
@@ -236,6 +238,17 @@ on_settings(void *context, UNUSED struct channel *channel, const struct worker_s
 		worker->hooks->reloaded(worker);
 	if (old != NULL)
 		settings_release(&old);
+}
+
+static void
+on_file(void *context, UNUSED struct channel *channel, const struct worker_file *message)
+{
+	struct worker *worker = context;
+
+	if (message->file >= 0 && worker->hooks->file != NULL)
+		worker->hooks->file(worker, message->name, message->file);
+	else if (message->file >= 0)
+		close(message->file);
 }
 
 static void
@@ -389,6 +402,7 @@ master_closed(void *context, UNUSED struct channel *channel, UNUSED const char *
 
 static const struct worker_handlers master_handlers = {
 	.worker_jail = on_jail,
+	.worker_file = on_file,
 	.worker_settings = on_settings,
 	.worker_introduce = on_introduce,
 	.worker_listen = on_listen,

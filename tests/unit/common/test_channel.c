@@ -251,6 +251,41 @@ a_request_arrives_and_its_answer_returns_the_credit(void **state)
 }
 
 static void
+run_for(struct fixture *fixture, unsigned milliseconds)
+{
+	struct timeval limit = { 0, (suseconds_t)milliseconds * 1000 };
+
+	event_base_loopexit(fixture->base, &limit);
+	event_base_dispatch(fixture->base);
+}
+
+static void
+packets_that_may_linger_wait_for_their_time_a_full_batch_or_a_flush(void **state)
+{
+	struct fixture *fixture = *state;
+	struct deposit_block block = { .first_id = 1 };
+
+	open_server(fixture);
+	open_asker(fixture);
+	turn(fixture);
+	channel_set_linger(fixture->server.channel, 60000);
+	assert_true(send_deposit_block(fixture->server.channel, &block));
+	turn(fixture);
+	assert_int_equal(fixture->asker.blocks, 0);
+	channel_flush(fixture->server.channel);
+	turn(fixture);
+	assert_int_equal(fixture->asker.blocks, 1);
+	for (unsigned i = 0; i < 40; i++)
+		assert_true(send_deposit_block(fixture->server.channel, &block));
+	turn(fixture);
+	assert_int_equal(fixture->asker.blocks, 41);
+	channel_set_linger(fixture->server.channel, 1);
+	assert_true(send_deposit_block(fixture->server.channel, &block));
+	run_for(fixture, 200);
+	assert_int_equal(fixture->asker.blocks, 42);
+}
+
+static void
 a_request_without_a_credit_is_refused_at_home(void **state)
 {
 	struct fixture *fixture = *state;
@@ -634,6 +669,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		CASE(a_request_arrives_and_its_answer_returns_the_credit),
+		CASE(packets_that_may_linger_wait_for_their_time_a_full_batch_or_a_flush),
 		CASE(a_request_without_a_credit_is_refused_at_home),
 		CASE(a_long_stream_arrives_whole_through_a_full_socket),
 		CASE(what_is_over_its_limit_is_not_sent),

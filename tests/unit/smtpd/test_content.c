@@ -96,6 +96,47 @@ data_ends_in_one_place_only(void **state)
 		}
 }
 
+/* Whole lines are taken at once: it must not matter that they could have come octet by octet. */
+static void
+many_lines_at_once_are_judged_like_single_octets(void **state)
+{
+	static const char *const pieces[] = { "a line\r\n", "another\r\n", ".", "..", "\r\n", "x", "\r", "\n", "z\0z", "\r\n.x" };
+	static const size_t lengths[] = { 8, 9, 1, 2, 2, 1, 1, 1, 3, 4 };
+	unsigned seed = 1, flawless = 0;
+
+	(void)state;
+	for (unsigned round = 0; round < 5000; round++) {
+		struct buffer input = BUFFER_INITIALIZER(0), whole = BUFFER_INITIALIZER(0), single = BUFFER_INITIALIZER(0);
+		struct content at_once, by_octet;
+		size_t end;
+
+		buffer_append_string(&input, "Subject: x\r\n\r\n");
+		for (unsigned i = 0; i < 12; i++) {
+			/* What is special is rare, or every content would be refused at its start. */
+			unsigned which = (seed = seed * 1103515245 + 12345) >> 16;
+
+			which = which % 16 < 12 ? which / 16 % 2 : which / 16 % ARRAY_COUNT(pieces);
+			buffer_append(&input, pieces[which], lengths[which]);
+		}
+		buffer_append_string(&input, "\r\n.\r\n");
+		content_init(&at_once, round % 2, 1000);
+		content_init(&by_octet, round % 2, 1000);
+		end = feed(&at_once, input.data, input.length, input.length, &whole);
+		assert_int_equal(end, feed(&by_octet, input.data, input.length, 1, &single));
+		assert_int_equal(at_once.flaw, by_octet.flaw);
+		if (at_once.flaw == CONTENT_FLAWLESS) {
+			assert_int_equal(at_once.length, whole.length);
+			assert_int_equal(whole.length, single.length);
+			assert_memory_equal(buffer_text(&whole), buffer_text(&single), single.length);
+			flawless++;
+		}
+		buffer_free(&input);
+		buffer_free(&whole);
+		buffer_free(&single);
+	}
+	assert_in_range(flawless, 500, 4500);
+}
+
 static void
 chunks_know_neither_dots_nor_ends(void **state)
 {
@@ -158,6 +199,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(data_ends_in_one_place_only),
+		cmocka_unit_test(many_lines_at_once_are_judged_like_single_octets),
 		cmocka_unit_test(chunks_know_neither_dots_nor_ends),
 		cmocka_unit_test(a_cr_at_the_very_end_of_the_last_chunk_is_bare),
 		cmocka_unit_test(a_large_header_is_found_and_not_kept),
