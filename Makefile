@@ -60,7 +60,7 @@ GENERATED_OBJECTS := $(GENERATED_SOURCES:.c=.o)
 all: programs
 programs: $(BUILD)/sbin/matador $(PROGRAMS:%=$(BUILD)/libexec/matador/%)
 .PHONY: all programs check unit-tests check-settings check-unit check-manuals check-functional run clean distclean install dist \
-	fuzz fuzz-programs bench torture mutate
+	fuzz fuzz-programs bench bench-domains torture mutate
 
 # ---- bootstrap --------------------------------------------------------------------------------
 configure: configure.ac
@@ -138,14 +138,19 @@ check-manuals: $(GENERATED_MANUALS)
 
 run: programs
 	@tools/run-private-instance $(BUILD)
+# What a power failure or a failing disk can leave, by the thousand.
+TORTURE_TESTS := $(BUILD)/tests/unit/qmgr/test_crash_states $(BUILD)/tests/unit/qmgr/test_store_faults
 # One after the other and with what they print: accepted, delivered, duplicated, lost.
-torture: programs
+torture: programs $(TORTURE_TESTS)
+	@for test in $(TORTURE_TESTS); do MATADOR_TORTURE=1 $$test || exit 1; done
 	@MATADOR_TORTURE=1 TEST_JOBS=0 tools/run-functional-tests $(BUILD) -s \
-		-k "test_kill or test_power_cut or test_damaged_mailbox or test_hostile_walls or beside_a_slow_one"
+		-k "test_kill or test_power_cut or test_damaged_mailbox or test_hostile_walls or test_hostile_disk or test_retry_load or beside_a_slow_one"
 mutate:
 	@tools/mutate
 bench: programs
 	@tools/bench $(BUILD)
+bench-domains: programs
+	@tools/bench-domains $(BUILD)
 
 # ---- fuzzers: tests/fuzz/PROGRAM/fuzz_X.c, clang only -------------------------------------------
 FUZZ_SOURCES := $(wildcard tests/fuzz/*/fuzz_*.c)

@@ -16,6 +16,7 @@
 
 #include "common/conf/documents.h"
 #include "common/ipc/queue.h"
+#include "common/ipc/route.h"
 #include "common/log/log.h"
 #include "common/worker/installation.h"
 #include "master/notify.h"
@@ -182,7 +183,7 @@ begin_stop(struct service *service, const char *reason)
 }
 
 static void
-status_poll(int file UNUSED, short events UNUSED, void *context)
+answers_poll(int file UNUSED, short events UNUSED, void *context)
 {
 	static const struct timeval again = { .tv_usec = STATUS_POLL_MS * 1000 };
 	struct service *service = context;
@@ -194,20 +195,23 @@ status_poll(int file UNUSED, short events UNUSED, void *context)
 		return;
 	}
 	service->status_caller = NULL;
-	service_tell_status(service, caller);
+	service->status_finish(service, caller);
 }
 
+/* Calls finish when every worker has told its status, and so has taken what it was sent before; or after a while. */
 static void
-command_status(struct service *service, struct control_caller *caller)
+await_workers(struct service *service, struct control_caller *caller,
+    void (*finish)(struct service *service, struct control_caller *caller))
 {
 	if (service->status_caller != NULL || service->stopping) {
-		service_tell_status(service, caller);
+		finish(service, caller);
 		return;
 	}
 	service->status_caller = caller;
+	service->status_finish = finish;
 	service->status_waited_ms = 0;
 	supervisor_ask_status(&service->supervisor);
-	status_poll(-1, 0, service);
+	answers_poll(-1, 0, service);
 }
 
 static void
@@ -224,19 +228,33 @@ command_stop(struct service *service, struct control_caller *caller)
 static void
 command_connect(struct service *service, struct control_caller *caller, const char *argument)
 {
+	static const struct {
+		enum role role;
+		const struct ipc_protocol *protocol;
+	} programs[] = { { ROLE_QMGR, &queue_protocol }, { ROLE_ROUTER, &route_protocol } };
 	struct error error = ERROR_INITIALIZER;
-	int socket;
 
-	if (strcmp(argument, role_rows[ROLE_QMGR].name) != 0) {
-		control_finish(caller, EX_USAGE, "connect: there is no such program", -1);
+	for (size_t i = 0; i < ARRAY_COUNT(programs); i++) {
+		int socket;
+
+		if (strcmp(argument, role_rows[programs[i].role].name) != 0)
+			continue;
+		socket = supervisor_connect(&service->supervisor, programs[i].role, programs[i].protocol, &error);
+		control_finish(caller, socket == -1 ? EX_TEMPFAIL : EX_OK, error.text, socket);
+		if (socket != -1)
+			close(socket);
 		return;
 	}
-	socket = supervisor_connect(&service->supervisor, ROLE_QMGR, &queue_protocol, &error);
-	control_finish(caller, socket == -1 ? EX_TEMPFAIL : EX_OK, error.text, socket);
-	if (socket != -1)
-		close(socket);
+	control_finish(caller, EX_USAGE, "connect: there is no such program", -1);
 }
 
+static void
+finish_reload(struct service *service UNUSED, struct control_caller *caller)
+{
+	control_finish(caller, EX_OK, "", -1);
+}
+
+/* The caller hears of success when the settings are in force everywhere: mail that comes next finds the new documents. */
 static void
 command_reload(struct service *service, struct control_caller *caller)
 {
@@ -253,8 +271,11 @@ command_reload(struct service *service, struct control_caller *caller)
 		*end = '\0';
 		control_line(caller, line);
 	}
-	control_finish(caller, status, status == EX_OK ? "" : "nothing was changed: the old configuration stays in force", -1);
 	buffer_free(&text);
+	if (status == EX_OK)
+		await_workers(service, caller, finish_reload);
+	else
+		control_finish(caller, status, "nothing was changed: the old configuration stays in force", -1);
 }
 
 static void
@@ -263,7 +284,7 @@ command_arrived(void *context, struct control_caller *caller, const char *comman
 	struct service *service = context;
 
 	if (strcmp(command, "status") == 0)
-		command_status(service, caller);
+		await_workers(service, caller, service_tell_status);
 	else if (strcmp(command, "stop") == 0)
 		command_stop(service, caller);
 	else if (strcmp(command, "reload") == 0)
@@ -430,7 +451,7 @@ service_run(const struct service_options *options)
 		write_lock(&service);
 		raise_limits(&service);
 		service.base = event_base_new();
-		service.status_timer = evtimer_new(service.base, status_poll, &service);
+		service.status_timer = evtimer_new(service.base, answers_poll, &service);
 		watch_signals(&service);
 		status = open_everything(&service);
 	}

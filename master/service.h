@@ -36,7 +36,8 @@ struct service {
 	struct control *control;
 	struct event *signal_events[5];
 	struct control_caller *stop_caller;	/* waits for the end; NULL: nobody does */
-	struct control_caller *status_caller;	/* waits for fresh answers of the workers */
+	struct control_caller *status_caller;	/* waits for fresh answers of the workers, then status_finish is called */
+	void (*status_finish)(struct service *service, struct control_caller *caller);
 	struct event *status_timer;
 	int64_t status_waited_ms;
 	bool running;				/* every program was ready */

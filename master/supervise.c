@@ -17,6 +17,7 @@
 #include "master/own_log.h"
 #include "master/process.h"
 #include "master/switchboard.h"
+#include "master/system_files.h"
 #include "master/voice.h"
 
 #define WATCHDOG_ROUND_SECONDS 10
@@ -240,7 +241,7 @@ process_begin(struct process *process)
 	process->silent_rounds = 0;
 	process->channel = channel_open(supervisor->base, socket, &worker_protocol, IPC_ASKS, &handlers, &pair_events,
 	    process);
-	if (!send_jail(process) ||
+	if (!send_jail(process) || !system_files_send(process->channel, process->role, supervisor->settings) ||
 	    !send_worker_settings(process->channel, &(struct worker_settings){ .file = supervisor->sealed[process->role] })) {
 		process_dismiss(process, 0);
 		return;
@@ -420,8 +421,8 @@ supervisor_change_settings(struct supervisor *supervisor, const struct settings 
 	for (size_t i = 0; i < supervisor->process_count; i++) {
 		struct process *process = &supervisor->processes[i];
 
-		if (process->channel != NULL &&
-		    !send_worker_settings(process->channel, &(struct worker_settings){ .file = sealed[process->role] }))
+		if (process->channel != NULL && (!system_files_send(process->channel, process->role, settings) ||
+		    !send_worker_settings(process->channel, &(struct worker_settings){ .file = sealed[process->role] })))
 			process_dismiss(process, 0);
 	}
 	return 0;

@@ -104,6 +104,16 @@ active_age_ms(const struct active_message *message, int64_t now)
 	return now - message->arrival_ms;
 }
 
+enum message_priority
+active_priority(const struct qmgr *qmgr, const struct active_message *message)
+{
+	uint64_t size = 0;
+
+	if (qmgr->limits.low_priority_size > 0)
+		size = message->content != NULL ? message->content->length : store_size(qmgr->store, message->envelope.id);
+	return limits_priority(&qmgr->limits, message->envelope.priority, size);
+}
+
 struct active_message *
 active_find(struct qmgr *qmgr, uint64_t id)
 {
@@ -119,12 +129,18 @@ active_find(struct qmgr *qmgr, uint64_t id)
 }
 
 void
+active_set_arrival(struct qmgr *qmgr, struct active_message *message)
+{
+	message->arrival_ms = queue_clock_from_wall(&qmgr->clock, message->envelope.arrival_ms, qmgr_now(qmgr));
+}
+
+void
 active_enter(struct qmgr *qmgr, struct active_message *message)
 {
 	uint64_t id = message->envelope.id;
 	uint32_t i;
 
-	message->arrival_ms = queue_clock_from_wall(&qmgr->clock, message->envelope.arrival_ms, qmgr_now(qmgr));
+	active_set_arrival(qmgr, message);
 	hash_table_insert(&qmgr->messages.by_id, &message->by_id, hash_number(message->envelope.id));
 	if (message->content != NULL)
 		qmgr->messages.content_octets += message->content->length;

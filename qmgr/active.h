@@ -53,9 +53,10 @@ struct active_message {
 	bool loading;				/* the store was asked for the content */
 	bool held;
 	bool removed;				/* by an administrator: done as soon as nothing is in hand */
-	bool routes_known;			/* was taken back for its destination: its routes are of this process */
+	bool routes_known;			/* was taken back for its destination: its routes are by the documents in force */
 	bool done_recorded;			/* the record that it is done is on its way with its last report */
 	bool delay_due;				/* the sender is to be told of the delay */
+	uint32_t order;				/* of an administrator: its destinations are tried at once; 0: none */
 	uint8_t lost;				/* times a worker died with it in hand */
 	int64_t arrival_ms;			/* queue time */
 	int64_t wake_ms;			/* queue time of the earliest attempt of an idle recipient */
@@ -92,6 +93,8 @@ struct active_message *active_new(struct envelope *envelope, struct store_conten
 /* For one that is not active. */
 void active_free(struct active_message **message);
 
+/* Finds out when it came, by queue time; active_enter() does it, too. */
+void active_set_arrival(struct qmgr *qmgr, struct active_message *message);
 /* The message enters the window and its due recipients are routed. It may be gone or parked on return. */
 void active_enter(struct qmgr *qmgr, struct active_message *message);
 struct active_message *active_find(struct qmgr *qmgr, uint64_t id);
@@ -105,6 +108,8 @@ bool active_recipient_is_open(const struct envelope_recipient *recipient);
 /* Recipients that something is being done for, reports apart. */
 uint32_t active_in_hand(const struct active_message *message);
 int64_t active_age_ms(const struct active_message *message, int64_t now);
+/* Its priority by our documents. */
+enum message_priority active_priority(const struct qmgr *qmgr, const struct active_message *message);
 
 /* Adds recipients' phases after the envelope grew. */
 void active_grew(struct active_message *message);

@@ -140,7 +140,7 @@ apply_results(struct qmgr *qmgr, struct adopted *adopted, struct active_message 
 		    !is_telling(&qmgr->adoption, adopted, message, index, &result))
 			continue;
 		active_set_phase(message, index, PHASE_IDLE);
-		outcome_apply(qmgr, message, index, NULL, &result, changes);
+		outcome_apply(qmgr, message, index, 0, &result, changes);
 	}
 	buffer_clear(&adopted->results);
 }

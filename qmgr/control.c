@@ -7,9 +7,10 @@
 
 #include "common/base/memory.h"
 #include "common/ipc/queue.h"
-#include "common/log/log.h"
+#include "qmgr/action.h"
 #include "qmgr/listing.h"
 #include "qmgr/qmgr.h"
+#include "qmgr/selection.h"
 #include "qmgr/store/store.h"
 
 #define LIST_MAX 1000			/* messages in one answer */
@@ -126,190 +127,29 @@ list(void *context, UNUSED struct channel *channel, const struct queue_list *mes
 	listing_start(client->qmgr, &selection, message->after, request->limit + 1, true, list_item, request);
 }
 
-/* ---- hold, release, retry, remove ---- */
-
-struct action_item {
-	uint64_t id;
-	bool held;
-};
-
-struct action_request {
-	struct client *client;
-	struct qmgr *qmgr;
-	enum queue_action_kind kind;
-	struct action_item *items;	/* owned: what was selected */
-	size_t item_count;
-	size_t capacity;
-	size_t next;
-	uint64_t changed;
-};
-
-static const char *const action_names[] = { "hold", "release", "retry", "remove" };
-
-/* Its destinations are tried again at once, too. */
-static void
-clear_back_off(struct qmgr *qmgr, struct active_message *message)
-{
-	size_t i;
-
-	for (i = 0; i < message->envelope.recipient_count; i++) {
-		struct envelope_recipient *recipient = &message->envelope.recipients[i];
-		struct buffer key = BUFFER_INITIALIZER(1200);
-		struct destination *destination;
-
-		if (!active_recipient_is_open(recipient))
-			continue;
-		recipient->next_attempt_ms = active_phase(message, (uint32_t)i) == PHASE_IDLE ? 0 : recipient->next_attempt_ms;
-		if (recipient->transport == TRANSPORT_NONE || recipient->next_hop == NULL)
-			continue;
-		destination_format_key(recipient->transport, recipient->next_hop, &key);
-		destination = destination_find(&qmgr->destinations, buffer_text(&key));
-		if (destination != NULL)
-			destination_reset(&qmgr->destinations, destination);
-		buffer_free(&key);
-	}
-}
-
-/* Changes a message in memory; the caller lets it settle. False when the action does not apply to it. */
-static bool
-change(struct qmgr *qmgr, struct active_message *message, enum queue_action_kind kind)
-{
-	switch (kind) {
-	case QUEUE_HOLD:
-		if (message->held)
-			return false;
-		message->held = true;
-		ledger_hold(qmgr, message->envelope.id, true);
-		break;
-	case QUEUE_RELEASE:
-		if (!message->held)
-			return false;
-		message->held = false;
-		ledger_hold(qmgr, message->envelope.id, false);
-		break;
-	case QUEUE_RETRY:
-		if (message->held)
-			return false;
-		clear_back_off(qmgr, message);
-		break;
-	default:
-		message->removed = true;
-		break;
-	}
-	log_event(LOG_MESSAGE_CHANGED, log_id(message->envelope.id), action_names[kind]);
-	return true;
-}
-
-static bool
-change_active(struct qmgr *qmgr, struct active_message *message, enum queue_action_kind kind)
-{
-	if (message->removed || !change(qmgr, message, kind))
-		return false;
-	if (kind == QUEUE_HOLD || kind == QUEUE_REMOVE)
-		active_withdraw(qmgr, message);
-	else
-		active_wake(qmgr, message, false);
-	active_settle(qmgr, message);
-	return true;
-}
-
-static void act(struct action_request *request);
+/* ---- hold, release, retry, remove, route ---- */
 
 static void
-taken(void *context, struct envelope *envelope, const struct error *error)
+action_done(void *context, uint64_t changed, const struct error *error)
 {
-	struct action_request *request = context;
-	struct qmgr *qmgr = request->qmgr;
-	struct active_message *message;
-
-	if (envelope == NULL) {
-		if (error != NULL)
-			log_event(LOG_NOTE, error->text);
-		if (!qmgr->leaving)
-			act(request);
-		return;
-	}
-	message = active_new(envelope, NULL, PLACE_UNKNOWN);
-	free(envelope);
-	message->held = request->items[request->next - 1].held;
-	request->changed += change(qmgr, message, request->kind);
-	/* A full window has no room: it is taken in its turn, as due. */
-	if (window_active(qmgr) >= qmgr->limits.active_messages && !message->removed) {
-		store_park(qmgr->store, &message->envelope, message->held);
-		active_free(&message);
-		window_changed(qmgr);
-	} else {
-		active_enter(qmgr, message);
-	}
-}
-
-/* Goes on with what was selected, until the store has to be asked or everything is done. */
-static void
-act(struct action_request *request)
-{
-	struct qmgr *qmgr = request->qmgr;
-
-	while (request->next < request->item_count) {
-		const struct action_item *item = &request->items[request->next++];
-		struct active_message *message = active_find(qmgr, item->id);
-
-		if (message != NULL) {
-			request->changed += change_active(qmgr, message, request->kind);
-			continue;
-		}
-		if ((request->kind == QUEUE_HOLD || request->kind == QUEUE_RETRY) ? item->held :
-		    request->kind == QUEUE_RELEASE && !item->held)
-			continue;
-		store_take_id(qmgr->store, item->id, taken, request);
-		return;
-	}
-	answer(request->client, NULL, request->changed, false);
-	free(request->items);
-	free(request);
-}
-
-static bool
-selected(void *context, const struct listing_item *item, const struct error *error)
-{
-	struct action_request *request = context;
-
-	if (item == NULL && error != NULL) {
-		answer(request->client, error->text, 0, false);
-		free(request->items);
-		free(request);
-		return false;
-	}
-	if (item == NULL) {
-		act(request);
-		return false;
-	}
-	if (request->item_count == request->capacity) {
-		request->capacity = request->capacity ? request->capacity * 2 : 64;
-		request->items = memory_resize(request->items, request->capacity, sizeof(*request->items));
-	}
-	request->items[request->item_count++] = (struct action_item){ item->id, item->held };
-	return true;
+	answer(context, error == NULL ? NULL : error->text, changed, false);
 }
 
 static void
 action(void *context, UNUSED struct channel *channel, const struct queue_action *message)
 {
 	struct client *client = context;
-	struct action_request *request;
 	struct selection selection;
 
 	client->requests++;
-	if (message->action > QUEUE_REMOVE) {
+	if (message->action > QUEUE_ROUTE || (message->action == QUEUE_ROUTE && message->destination[0] == '\0')) {
 		answer(client, "no such action", 0, false);
 		return;
 	}
-	request = memory_new(1, sizeof(*request));
-	request->client = client;
-	request->qmgr = client->qmgr;
-	request->kind = (enum queue_action_kind)message->action;
 	selection_init(&selection, message->id, message->sender, message->recipient, message->destination, message->state,
 	    message->older_than);
-	listing_start(client->qmgr, &selection, 0, 0, false, selected, request);
+	selection.or_domain = message->action == QUEUE_ROUTE;
+	action_start(client->qmgr, (enum action_kind)message->action, &selection, action_done, client);
 }
 
 /* ---- export ---- */
@@ -453,11 +293,12 @@ describe_destination(const struct qmgr *qmgr, const struct destination *destinat
 
 	if (destination->down_until > now)
 		clock_format_rfc3339(destination->down_until, until);
-	buffer_printf(line, "destination=%s\tqueued=%u\tsessions=%u\tparked=%llu\tfailures=%u\tdown_until=%s\tstatus=%s"
-	    "\treason=", destination->key, destination->queued, destination->sessions,
+	buffer_printf(line, "destination=%s\tqueued=%u\tsessions=%u\tconcurrency=%u\tparked=%llu\tfailures=%u\tdown_until=%s"
+	    "\tstatus=%s\treason=", destination->key, destination->queued, destination->sessions,
+	    destination_concurrency(&qmgr->destinations, destination),
 	    (unsigned long long)destination->surplus + (destination->down_until > now ? destination->put_off : 0),
 	    destination->failures, until, destination->last_status == NULL ? "" : destination->last_status);
-	buffer_append_string(line, destination->last_reason == NULL || destination->failures == 0 ? "" :
+	buffer_append_string(line, destination->last_reason == NULL || destination->standing != STANDING_SUSPECT ? "" :
 	    destination->last_reason);
 	buffer_append_byte(line, '\n');
 }

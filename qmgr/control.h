@@ -1,5 +1,5 @@
 /*
- * control - answers the control command: queue list, show, export, hold, release, retry, remove, destinations
+ * control - answers the control command: queue list, show, export, hold, release, retry, remove; route; destinations
  *
  * master has checked who asks. Each client has a channel of its own and goes away with it.
  */

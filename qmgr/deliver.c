@@ -135,6 +135,7 @@ send_begin(struct job *job)
 		.job = job->number,
 		.message_id = job->message->envelope.id,
 		.transport = (uint8_t)job->destination->transport,
+		.flags = job->fresh ? DELIVER_FRESH : 0,
 		.next_hop = job->destination->next_hop,
 		.envelope_length = (uint32_t)job->envelope.length,
 		.content_length = job->content == NULL ? 0 : job->content->length,
@@ -337,6 +338,7 @@ deliver_start_job(struct qmgr *qmgr, struct deliver_worker *worker, struct desti
 	job->recipients = memory_copy(recipients, count * sizeof(*recipients));
 	job->count = job->open = count;
 	job->body = -1;
+	job->fresh = destination->fresh;
 	buffer_init(&job->envelope, ENVELOPE_OCTETS_MAX);
 	for (i = 0; i < count; i++)
 		active_set_phase(message, recipients[i], PHASE_BUSY);
@@ -371,6 +373,35 @@ take_recipient(struct job *job, uint32_t number)
 	return UINT32_MAX;
 }
 
+/*
+ * What a result says about the destination as a whole; each job counts once. Returns the queue time at which the
+ * recipient is tried again because of that, 0: it has a back-off of its own.
+ */
+static int64_t
+judge_destination(struct qmgr *qmgr, struct job *job, const struct delivery_result *result)
+{
+	struct destination *destination = job->destination;
+	bool delivered = result->outcome == DELIVERY_DONE;
+	int64_t now = qmgr_now(qmgr);
+
+	if (job->fresh)
+		destination->fresh = false;
+	if (!result->host_failed) {
+		if (!job->reached || (delivered && !job->delivered))
+			destination_succeeded(&qmgr->destinations, destination, now, delivered);
+		job->reached = true;
+		job->delivered |= delivered;
+		return 0;
+	}
+	if (!job->failed && result->retry_seconds > 0)
+		destination_put_off(&qmgr->destinations, destination, now, result->retry_seconds, result->status, result->text,
+		    result->host);
+	else if (!job->failed)
+		destination_failed(&qmgr->destinations, destination, now, result->status, result->text, result->host);
+	job->failed = true;
+	return destination_is_down(destination, now) ? destination->down_until : 0;
+}
+
 static void
 apply_results(struct qmgr *qmgr, struct job *job, const struct bytes *results, struct outcome_changes *changes)
 {
@@ -384,7 +415,7 @@ apply_results(struct qmgr *qmgr, struct job *job, const struct bytes *results, s
 		if (index == UINT32_MAX)
 			continue;
 		active_set_phase(job->message, index, PHASE_IDLE);
-		outcome_apply(qmgr, job->message, index, job->destination, &result, changes);
+		outcome_apply(qmgr, job->message, index, judge_destination(qmgr, job, &result), &result, changes);
 	}
 }
 
@@ -563,6 +594,19 @@ unsigned
 deliver_jobs(const struct qmgr *qmgr)
 {
 	return qmgr->deliver.jobs_of[CLASS_TRANSFER] + qmgr->deliver.jobs_of[CLASS_LOCAL];
+}
+
+unsigned
+deliver_capacity(const struct qmgr *qmgr, enum delivery_class class)
+{
+	enum role role = class == CLASS_LOCAL ? ROLE_LOCAL : ROLE_SMTP;
+	const struct deliver_worker *worker;
+	unsigned capacity = 0;
+
+	TAILQ_FOREACH(worker, &qmgr->deliver.workers, link)
+		if (worker->role == role && worker->channel != NULL)
+			capacity += deliver_protocol.window;
+	return capacity;
 }
 
 void

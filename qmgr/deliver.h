@@ -5,6 +5,10 @@
  * worker takes them; a few jobs at a time are being streamed to a worker, so that one that stands still holds little
  * memory here. When a worker dies, what it had in hand without a result is scheduled again at once (it may arrive
  * twice, it is never lost); a message that was in hand at several deaths waits like any other failure.
+ *
+ * A job has no deadline here: how long an honest session may take grows with its recipients and its octets, and giving the job
+ * to another worker meanwhile would deliver it twice. The worker bounds each step; one that hangs is killed by master's
+ * watchdog, and its jobs come back.
  */
 #ifndef QMGR_DELIVER_H
 #define QMGR_DELIVER_H
@@ -62,6 +66,9 @@ struct job {
 	uint64_t sent;			/* octets of envelope and content */
 	bool begun;
 	bool sent_all;
+	bool fresh;			/* remembered failures of hosts do not count for it */
+	/* what its destination was told of it */
+	bool reached, delivered, failed;
 };
 
 struct deliver {
@@ -84,5 +91,7 @@ void deliver_start_job(struct qmgr *qmgr, struct deliver_worker *worker, struct 
 /* Whether some worker still tells what it holds. */
 bool deliver_is_telling(const struct qmgr *qmgr);
 unsigned deliver_jobs(const struct qmgr *qmgr);
+/* How many jobs the workers of that class can have in hand. */
+unsigned deliver_capacity(const struct qmgr *qmgr, enum delivery_class class);
 
 #endif

@@ -1,6 +1,7 @@
 /* destination - see destination.h */
 #include "qmgr/destination.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,17 +12,22 @@
 #define IDLE_MAX 10000			/* destinations that are only remembered */
 #define RECENT_SUCCESS_MS 60000
 #define CHANCES 3			/* failures in a row after a recent success, until it is down */
+#define PROVEN_MS (10 * 60 * 1000)	/* one without jobs for so long is new again */
+#define PUT_OFF_MAX (24 * 60 * 60)	/* seconds: no worker puts a destination off for longer */
 #define KEY_MAX 1100
 
 void
 destinations_init(struct destinations *destinations, const struct limits *limits)
 {
-	int class;
+	int class, ring;
 
 	memset(destinations, 0, sizeof(*destinations));
 	destinations->limits = limits;
-	for (class = 0; class < CLASS_COUNT; class++)
-		TAILQ_INIT(&destinations->ready[class]);
+	for (class = 0; class < CLASS_COUNT; class++) {
+		destinations->capacity[class] = UINT_MAX;
+		for (ring = 0; ring < RING_COUNT; ring++)
+			TAILQ_INIT(&destinations->rings[class][ring]);
+	}
 	TAILQ_INIT(&destinations->refill);
 	TAILQ_INIT(&destinations->idle);
 }
@@ -86,6 +92,10 @@ destination_get(struct destinations *destinations, enum transport transport, con
 		destination->next_hop = strchr(destination->key, ':') + 1;
 		destination->transport = transport;
 		destination->class = transport == TRANSPORT_LOCAL ? CLASS_LOCAL : CLASS_TRANSFER;
+		destination->standing = destination->class == CLASS_LOCAL ? STANDING_PROVEN : STANDING_NEW;
+		destination->concurrency = destinations->limits->initial_concurrency;
+		destination->ring = RING_NONE;
+		destination->surplus_unknown = destinations->earlier_surplus;
 		for (level = 0; level < LEVEL_COUNT; level++)
 			TAILQ_INIT(&destination->queues[level]);
 		hash_table_insert(&destinations->by_key, &destination->by_key, hash_text(destination->key));
@@ -106,7 +116,8 @@ destination_release(struct destinations *destinations, struct destination *desti
 	if (destination->queued > 0 || destination->sessions > 0 || destination->refill_wanted || destination->refilling ||
 	    destination->idle)
 		return;
-	if (destination->failures == 0 && destination->surplus == 0 && destination->last_worker == NULL) {
+	if (destination->standing != STANDING_SUSPECT && destination->surplus == 0 && destination->last_worker == NULL &&
+	    !destination->fresh && destination->low_until == 0) {
 		destination_free(destinations, destination);
 		return;
 	}
@@ -123,28 +134,54 @@ destination_release(struct destinations *destinations, struct destination *desti
 unsigned
 destination_concurrency(const struct destinations *destinations, const struct destination *destination)
 {
-	if (destination->failures > 0)
+	unsigned limit = destinations->limits->sessions_per_destination;
+
+	if (destination->standing == STANDING_SUSPECT)
 		return 1;
-	return destination->class == CLASS_LOCAL ? destinations->limits->deliveries :
-	    destinations->limits->sessions_per_destination;
+	if (destination->class == CLASS_LOCAL)
+		return destinations->limits->deliveries;
+	return destination->concurrency < limit ? destination->concurrency : limit;
 }
 
-/* Puts the destination into the ring, or takes it out, as its state demands. */
-static void
-update_ready(struct destinations *destinations, struct destination *destination, bool at_head)
+static enum destination_ring
+ring_of(const struct destinations *destinations, const struct destination *destination)
 {
-	bool ready = destination->enqueued > 0 &&
-	    destination->sessions < destination_concurrency(destinations, destination);
+	if (destination->enqueued == 0 || destination->sessions >= destination_concurrency(destinations, destination))
+		return RING_NONE;
+	if (destination->standing == STANDING_NEW)
+		return destination->sessions == 0 ? RING_FIRST : RING_MORE;
+	return destination->standing == STANDING_PROVEN ? RING_PROVEN : RING_SUSPECT;
+}
 
-	if (ready == destination->ready)
+/* Puts the destination into the ring where it belongs in its state, or takes it out. */
+static void
+update_ring(struct destinations *destinations, struct destination *destination, bool at_head)
+{
+	struct destination_list *rings = destinations->rings[destination->class];
+	enum destination_ring ring = ring_of(destinations, destination);
+
+	if (ring == destination->ring)
 		return;
-	destination->ready = ready;
-	if (!ready)
-		TAILQ_REMOVE(&destinations->ready[destination->class], destination, ready_link);
-	else if (at_head)
-		TAILQ_INSERT_HEAD(&destinations->ready[destination->class], destination, ready_link);
+	if (destination->ring != RING_NONE)
+		TAILQ_REMOVE(&rings[destination->ring], destination, ring_link);
+	destination->ring = ring;
+	if (ring == RING_NONE)
+		return;
+	if (at_head)
+		TAILQ_INSERT_HEAD(&rings[ring], destination, ring_link);
 	else
-		TAILQ_INSERT_TAIL(&destinations->ready[destination->class], destination, ready_link);
+		TAILQ_INSERT_TAIL(&rings[ring], destination, ring_link);
+}
+
+static void
+set_standing(struct destinations *destinations, struct destination *destination, enum destination_standing standing)
+{
+	unsigned *sessions = destinations->sessions[destination->class];
+
+	sessions[destination->standing] -= destination->sessions;
+	sessions[standing] += destination->sessions;
+	destination->standing = standing;
+	update_ring(destinations, destination, false);
 }
 
 /* ---- deliveries ---- */
@@ -204,7 +241,7 @@ delivery_enqueue(struct destinations *destinations, struct delivery *delivery, e
 	delivery->level = level;
 	TAILQ_INSERT_TAIL(&destination->queues[level], delivery, queue_link);
 	destination->enqueued++;
-	update_ready(destinations, destination, false);
+	update_ring(destinations, destination, false);
 }
 
 uint32_t
@@ -228,27 +265,71 @@ delivery_free(struct destinations *destinations, struct delivery *delivery)
 	destinations->queued--;
 	free(delivery->recipients);
 	free(delivery);
-	update_ready(destinations, destination, false);
+	update_ring(destinations, destination, false);
 }
 
 /* ---- turns ---- */
 
+void
+destinations_set_capacity(struct destinations *destinations, enum delivery_class class, unsigned capacity)
+{
+	destinations->capacity[class] = capacity;
+}
+
+/* Whether those of a ring have not all the jobs in hand yet that are theirs. */
+static bool
+ring_has_room(const struct destinations *destinations, enum delivery_class class, enum destination_ring ring)
+{
+	const unsigned *sessions = destinations->sessions[class];
+	unsigned capacity = destinations->capacity[class];
+
+	switch (ring) {
+	case RING_FIRST:
+		return sessions[STANDING_NEW] < capacity / 2 + capacity % 2;
+	case RING_MORE:
+		return sessions[STANDING_NEW] < capacity / 4;
+	case RING_SUSPECT:
+		return sessions[STANDING_SUSPECT] == 0 || sessions[STANDING_SUSPECT] < capacity / 4;
+	default:
+		return true;
+	}
+}
+
+static struct destination *
+ring_take(struct destinations *destinations, enum delivery_class class, enum destination_ring ring)
+{
+	struct destination *destination = TAILQ_FIRST(&destinations->rings[class][ring]);
+
+	if (destination == NULL || !ring_has_room(destinations, class, ring))
+		return NULL;
+	TAILQ_REMOVE(&destinations->rings[class][ring], destination, ring_link);
+	destination->ring = RING_NONE;
+	return destination;
+}
+
+/* The rings take turns, but for the last one. */
 struct destination *
 destination_next(struct destinations *destinations, enum delivery_class class)
 {
-	struct destination *destination = TAILQ_FIRST(&destinations->ready[class]);
+	struct destination *destination;
+	unsigned i;
 
-	if (destination != NULL) {
-		TAILQ_REMOVE(&destinations->ready[class], destination, ready_link);
-		destination->ready = false;
+	for (i = 0; i < RING_MORE; i++) {
+		enum destination_ring ring = (destinations->ring_turn[class] + i) % RING_MORE;
+
+		destination = ring_take(destinations, class, ring);
+		if (destination != NULL) {
+			destinations->ring_turn[class] = ring + 1;
+			return destination;
+		}
 	}
-	return destination;
+	return ring_take(destinations, class, RING_MORE);
 }
 
 void
 destination_put_back(struct destinations *destinations, struct destination *destination)
 {
-	update_ready(destinations, destination, true);
+	update_ring(destinations, destination, true);
 }
 
 /* Of eight turns five are for high priority, two for normal, one for low; a turn that nobody there wants goes to the highest. */
@@ -284,13 +365,14 @@ destination_take(struct destinations *destinations, struct destination *destinat
 	*count_out = count;
 	delivery->taken += count;
 	destination->sessions++;
+	destinations->sessions[destination->class][destination->standing]++;
 	if (delivery_remaining(delivery) == 0) {
 		delivery_free(destinations, delivery);
 	} else {
 		TAILQ_REMOVE(&destination->queues[delivery->level], delivery, queue_link);
 		TAILQ_INSERT_TAIL(&destination->queues[delivery->level], delivery, queue_link);
 	}
-	update_ready(destinations, destination, false);
+	update_ring(destinations, destination, false);
 	return message;
 }
 
@@ -298,7 +380,8 @@ void
 destination_session_ended(struct destinations *destinations, struct destination *destination)
 {
 	destination->sessions--;
-	update_ready(destinations, destination, false);
+	destinations->sessions[destination->class][destination->standing]--;
+	update_ring(destinations, destination, false);
 }
 
 /* ---- up and down ---- */
@@ -310,13 +393,44 @@ replace(char **text, const char *with)
 	*text = memory_copy_string(with);
 }
 
-void
-destination_succeeded(struct destinations *destinations, struct destination *destination, int64_t now)
+static void
+remember_failure(struct destination *destination, const char *status, const char *reason, const char *host)
 {
+	replace(&destination->last_status, status);
+	replace(&destination->last_reason, reason);
+	replace(&destination->last_host, host);
+}
+
+void
+destination_age(struct destinations *destinations, struct destination *destination, int64_t now)
+{
+	if (destination->standing != STANDING_PROVEN || destination->class == CLASS_LOCAL || destination->sessions > 0 ||
+	    now - destination->last_success < PROVEN_MS)
+		return;
+	destination->concurrency = destinations->limits->initial_concurrency;
+	set_standing(destinations, destination, STANDING_NEW);
+}
+
+void
+destination_succeeded(struct destinations *destinations, struct destination *destination, int64_t now, bool delivered)
+{
+	if (destination->standing == STANDING_SUSPECT)
+		destination->concurrency = destinations->limits->initial_concurrency;
+	if (delivered && destination->concurrency < destinations->limits->sessions_per_destination)
+		destination->concurrency++;
 	destination->last_success = now;
 	destination->failures = destination->failed_jobs = 0;
 	destination->down_until = 0;
-	update_ready(destinations, destination, false);
+	set_standing(destinations, destination, STANDING_PROVEN);
+}
+
+static void
+go_down(struct destinations *destinations, struct destination *destination, int64_t until)
+{
+	destination->failed_jobs = 0;
+	destination->put_off = 0;
+	destination->down_until = until;
+	set_standing(destinations, destination, STANDING_SUSPECT);
 }
 
 bool
@@ -325,19 +439,29 @@ destination_failed(struct destinations *destinations, struct destination *destin
 {
 	bool worked = destination->last_success != 0 && now - destination->last_success < RECENT_SUCCESS_MS;
 
-	replace(&destination->last_status, status);
-	replace(&destination->last_reason, reason);
-	replace(&destination->last_host, host);
+	remember_failure(destination, status, reason, host);
 	if (destination_is_down(destination, now))
 		return true;
-	if (++destination->failed_jobs < CHANCES && worked)
+	if (++destination->failed_jobs < CHANCES && worked) {
+		destination->concurrency = destination->concurrency > 1 ? destination->concurrency / 2 : 1;
+		update_ring(destinations, destination, false);
 		return false;
+	}
 	destination->failures++;
-	destination->failed_jobs = 0;
-	destination->put_off = 0;
-	destination->down_until = now + retry_interval_spread(destinations->limits, destination->failures, arc4random());
-	update_ready(destinations, destination, false);
+	go_down(destinations, destination,
+	    now + retry_interval_spread(destinations->limits, destination->failures, arc4random()));
 	return true;
+}
+
+void
+destination_put_off(struct destinations *destinations, struct destination *destination, int64_t now, uint32_t seconds,
+    const char *status, const char *reason, const char *host)
+{
+	int64_t wait = (int64_t)(seconds < PUT_OFF_MAX ? seconds : PUT_OFF_MAX) * 1000;
+
+	remember_failure(destination, status, reason, host);
+	if (!destination_is_down(destination, now))
+		go_down(destinations, destination, now + wait + arc4random_uniform((uint32_t)(wait / 50 + 1)));
 }
 
 bool
@@ -347,11 +471,15 @@ destination_is_down(const struct destination *destination, int64_t now)
 }
 
 void
-destination_reset(struct destinations *destinations, struct destination *destination)
+destination_override(struct destinations *destinations, struct destination *destination, uint32_t order)
 {
+	if (destination->order == order)
+		return;
+	destination->order = order;
 	destination->failures = destination->failed_jobs = 0;
 	destination->down_until = 0;
-	update_ready(destinations, destination, false);
+	destination->fresh = destination->class == CLASS_TRANSFER;
+	update_ring(destinations, destination, false);
 }
 
 /* ---- refilling ---- */
@@ -359,7 +487,7 @@ destination_reset(struct destinations *destinations, struct destination *destina
 void
 destination_want_refill(struct destinations *destinations, struct destination *destination)
 {
-	if (destination->refill_wanted || destination->refilling || destination->surplus == 0)
+	if (destination->refill_wanted || destination->refilling || (destination->surplus == 0 && !destination->surplus_unknown))
 		return;
 	destination->refill_wanted = true;
 	TAILQ_INSERT_TAIL(&destinations->refill, destination, refill_link);

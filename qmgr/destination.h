@@ -5,6 +5,11 @@
  * there), by priority. Destinations that may start a job stand in a ring, and one job is taken from each in turn; a message
  * with many recipients goes back to the end of its queue after each job. All of it costs the same however many
  * messages and destinations there are. No input or output happens here.
+ *
+ * How many jobs a destination may have in hand grows by one with each that succeeds, is halved when its host fails, and is
+ * one while a destination that was down proves itself. Destinations that have not worked yet may hold half of all the
+ * transfers that can be in hand, those that were down a quarter: hosts that take a connection and then keep silent never
+ * take the transfers that mail for working hosts needs.
  */
 #ifndef QMGR_DESTINATION_H
 #define QMGR_DESTINATION_H
@@ -25,6 +30,23 @@ struct active_message;
 
 enum delivery_class { CLASS_TRANSFER, CLASS_LOCAL, CLASS_COUNT };	/* who does it: smtp, local */
 enum queue_level { LEVEL_HIGH, LEVEL_NORMAL, LEVEL_LOW, LEVEL_COUNT };
+
+enum destination_standing {
+	STANDING_NEW,		/* did not work yet, or not for long */
+	STANDING_PROVEN,	/* its last jobs reached it */
+	STANDING_SUSPECT,	/* is down, or was and did not work since */
+	STANDING_COUNT
+};
+
+/* Where a destination that may start a job waits for its turn. */
+enum destination_ring {
+	RING_PROVEN,
+	RING_FIRST,		/* new ones with nothing in hand */
+	RING_SUSPECT,
+	RING_MORE,		/* new ones that have a job in hand: when there is room to spare */
+	RING_COUNT,
+	RING_NONE = RING_COUNT
+};
 
 struct delivery {
 	struct hash_node by_pair;
@@ -52,11 +74,16 @@ struct destination {
 	uint32_t enqueued;		/* of them standing in queues */
 	unsigned turn;
 	unsigned sessions;		/* jobs in hand */
-	bool ready;			/* in the ring */
-	TAILQ_ENTRY(destination) ready_link;
+	enum destination_ring ring;	/* RING_NONE: it may not start a job */
+	TAILQ_ENTRY(destination) ring_link;
 	bool idle;			/* in the list of those that only remember */
 	TAILQ_ENTRY(destination) idle_link;
 
+	enum destination_standing standing;
+	unsigned concurrency;		/* jobs it may have in hand, as far as the limits allow */
+	bool fresh;			/* the next jobs are not to trust what is remembered of failed hosts */
+	uint32_t order;			/* of an administrator, the last one that it followed */
+	int64_t low_until;		/* mail of low priority that arrived until then (queue time) may move at any time of day */
 	unsigned failures;		/* times in a row that it was down */
 	unsigned failed_jobs;		/* jobs in a row that said so */
 	int64_t down_until;		/* queue time; 0: up */
@@ -67,6 +94,7 @@ struct destination {
 	char *last_host;
 
 	uint64_t surplus;		/* messages parked because its queue was full, at most */
+	bool surplus_unknown;		/* there may be more, from before our start */
 	bool refill_wanted;
 	TAILQ_ENTRY(destination) refill_link;
 	bool refilling;			/* the store was asked */
@@ -78,11 +106,15 @@ struct destinations {
 	const struct limits *limits;
 	struct hash_table by_key;
 	struct hash_table pairs;
-	struct destination_list ready[CLASS_COUNT];
+	struct destination_list rings[CLASS_COUNT][RING_COUNT];
+	unsigned ring_turn[CLASS_COUNT];
+	unsigned capacity[CLASS_COUNT];		/* jobs that can be in hand, whoever they are for */
+	unsigned sessions[CLASS_COUNT][STANDING_COUNT];
 	struct destination_list refill;
 	struct destination_list idle;		/* oldest first */
 	uint32_t idle_count;
 	uint32_t queued;			/* deliveries in all */
+	bool earlier_surplus;			/* an earlier qmgr may have left messages parked behind destinations */
 };
 
 void destinations_init(struct destinations *destinations, const struct limits *limits);
@@ -96,7 +128,7 @@ struct destination *destination_find(struct destinations *destinations, const ch
 /* Forgets a destination that has nothing to do and nothing to remember. Call after its last use in a function. */
 void destination_release(struct destinations *destinations, struct destination *destination);
 
-/* Jobs that may be in hand for it at one time: one while it has to prove itself. */
+/* Jobs that may be in hand for it at one time. */
 unsigned destination_concurrency(const struct destinations *destinations, const struct destination *destination);
 
 /* The delivery of message for destination, or NULL. */
@@ -112,7 +144,9 @@ uint32_t delivery_remaining(const struct delivery *delivery);
 /* Gives up the delivery, which must be out of every job. */
 void delivery_free(struct destinations *destinations, struct delivery *delivery);
 
-/* The destination whose turn it is, or NULL. It leaves the ring; destination_take() puts it back at its end. */
+/* How many jobs of that class can be in hand at all. */
+void destinations_set_capacity(struct destinations *destinations, enum delivery_class class, unsigned capacity);
+/* The destination whose turn it is, or NULL. It leaves its ring; destination_take() puts it back at its end. */
 struct destination *destination_next(struct destinations *destinations, enum delivery_class class);
 /*
  * Takes a job: at most JOB_RECIPIENTS_MAX recipients of one message. Counts a session. Returns the message and fills
@@ -125,17 +159,22 @@ void destination_put_back(struct destinations *destinations, struct destination 
 /* A job of it ended. */
 void destination_session_ended(struct destinations *destinations, struct destination *destination);
 
-/* A job was not refused by the host as a whole: it is up. */
-void destination_succeeded(struct destinations *destinations, struct destination *destination, int64_t now);
+/* New mail is about to wait for it: what it did long ago says nothing any more. */
+void destination_age(struct destinations *destinations, struct destination *destination, int64_t now);
+/* A job was not refused by the host as a whole: it is up. delivered: and it took mail. Call once for each job. */
+void destination_succeeded(struct destinations *destinations, struct destination *destination, int64_t now, bool delivered);
 /*
- * A job found the host unusable. True when the destination is down from now on (or was already): until down_until. One that
- * worked a moment ago is given some more chances.
+ * A job found the host unusable; call once for each job. True when the destination is down from now on (or was
+ * already): until down_until. One that worked a moment ago is given some more chances, with half as many jobs.
  */
 bool destination_failed(struct destinations *destinations, struct destination *destination, int64_t now,
     const char *status, const char *reason, const char *host);
+/* Nothing was tried: all its hosts failed for others lately, and for so long nothing will be. That is no failure of its own. */
+void destination_put_off(struct destinations *destinations, struct destination *destination, int64_t now,
+    uint32_t seconds, const char *status, const char *reason, const char *host);
 bool destination_is_down(const struct destination *destination, int64_t now);
-/* An administrator wants it tried now. */
-void destination_reset(struct destinations *destinations, struct destination *destination);
+/* An administrator wants it tried now, whatever is known of it and its hosts. Each order (not 0) is followed once. */
+void destination_override(struct destinations *destinations, struct destination *destination, uint32_t order);
 
 /* Puts it on, or takes it off, the list of those whose parked messages are wanted back. */
 void destination_want_refill(struct destinations *destinations, struct destination *destination);

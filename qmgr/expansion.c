@@ -279,9 +279,9 @@ static bool
 is_ancestor(struct envelope *envelope, uint32_t index, const char *address)
 {
 	const struct envelope_recipient *recipient = &envelope->recipients[index];
-	unsigned depth;
+	unsigned depth, deepest = recipient->forwards;
 
-	for (depth = 0; recipient != NULL && depth <= recipient->forwards + 1u; depth++) {
+	for (depth = 0; recipient != NULL && depth <= deepest; depth++) {
 		if (same_address(recipient->address, address))
 			return true;
 		if (recipient->parent == recipient->number)

@@ -35,12 +35,21 @@ sessions_per_destination(const struct document_configuration *configuration)
 	return concurrent > 0 && concurrent < sessions ? concurrent : sessions;
 }
 
+enum message_priority
+limits_priority(const struct limits *limits, enum message_priority chosen, uint64_t size)
+{
+	if (limits->ignore_priority)
+		return PRIORITY_NORMAL;
+	return limits->low_priority_size > 0 && size >= limits->low_priority_size ? PRIORITY_LOW : chosen;
+}
+
 void
 limits_read(struct limits *limits, const struct settings *settings)
 {
 	const struct document_matador *matador = &settings->matador;
 	const struct document_configuration *configuration = &settings->configuration;
 	int64_t minutes = configuration->mail_timeout_minutes.number;
+	int64_t low_delay = configuration->low_priority_delay_notification.number;
 
 	*limits = (struct limits){
 		.inline_body = (uint64_t)matador->inline_body_limit.number,
@@ -48,6 +57,7 @@ limits_read(struct limits *limits, const struct settings *settings)
 		.active_memory = (uint64_t)matador->active_memory_limit.number,
 		.active_messages = (uint32_t)matador->active_message_limit.number,
 		.sessions_per_destination = sessions_per_destination(configuration),
+		.initial_concurrency = (unsigned)configuration->initial_transfer_concurrency.number,
 		.transfers = (unsigned)configuration->maximum_transfer_threads.number,
 		.deliveries = (unsigned)configuration->maximum_delivery_threads.number,
 		.hops = (unsigned)configuration->maximum_hop_count.number,
@@ -57,6 +67,11 @@ limits_read(struct limits *limits, const struct settings *settings)
 		.look_interval_ms = configuration->expired_message_purge_interval.number * 1000,
 		.delay_notifications = configuration->delay_notifications.number != 0,
 		.ignore_priority = configuration->ignore_message_priority.number != 0,
+		.low_priority_size = (uint64_t)configuration->low_priority_size_range_kb.number,
+		.low_delay_chosen = low_delay == LOW_PRIORITY_DELAY_NOTIFICATION_ALL ||
+		    low_delay == LOW_PRIORITY_DELAY_NOTIFICATION_SENDER_REQUESTED,
+		.low_delay_by_size = low_delay == LOW_PRIORITY_DELAY_NOTIFICATION_ALL ||
+		    low_delay == LOW_PRIORITY_DELAY_NOTIFICATION_POLICY_LOWERED,
 	};
 	limits->delay_ms[PRIORITY_HIGH] = configuration->delay_notification_high.number * 1000;
 	limits->delay_ms[PRIORITY_NORMAL] = configuration->delay_notification_normal.number * 1000;

@@ -58,8 +58,12 @@ add(struct listing *listing, const struct envelope *envelope, uint64_t size, boo
 	item = &listing->items[listing->count++];
 	*item = (struct listing_item){ .id = envelope->id, .size = size, .arrival_ms = envelope->arrival_ms, .held = held };
 	buffer_init(&item->envelope, ENVELOPE_OCTETS_MAX);
-	if (listing->envelopes)
-		envelope_encode(envelope, NULL, &item->envelope);
+	if (listing->envelopes) {
+		struct envelope shown = *envelope;
+
+		shown.priority = limits_priority(&listing->qmgr->limits, envelope->priority, size);
+		envelope_encode(&shown, NULL, &item->envelope);
+	}
 }
 
 static int

@@ -74,7 +74,7 @@ reloaded(struct worker *worker)
 	struct limits limits;
 
 	limits_read(&limits, worker_settings(worker));
-	qmgr_limits_changed(worker_context(worker), &limits);
+	qmgr_reloaded(worker_context(worker), &limits);
 }
 
 static void

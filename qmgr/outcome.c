@@ -105,13 +105,38 @@ expire(struct qmgr *qmgr, struct active_message *message, uint32_t index, const 
 
 /* ---- waiting ---- */
 
+/* The latest moment for the next attempt. */
+static int64_t
+bounded(struct qmgr *qmgr, const struct active_message *message, uint32_t index, int64_t when)
+{
+	int64_t now = qmgr_now(qmgr), age = active_age_ms(message, now);
+
+	when = retry_before_expiry(&qmgr->limits, when, now, age);
+	if (qmgr->limits.delay_notifications && report_delay_concerns(message, index))
+		when = retry_before_delay(&qmgr->limits, active_priority(qmgr, message), when, now, age);
+	return when;
+}
+
+bool
+outcome_hasten(struct qmgr *qmgr, struct active_message *message, uint32_t index)
+{
+	struct envelope_recipient *recipient = &message->envelope.recipients[index];
+	int64_t when = retry_is_expired(&qmgr->limits, active_age_ms(message, qmgr_now(qmgr)), recipient->attempts) ? 0 :
+	    bounded(qmgr, message, index, recipient->next_attempt_ms);
+
+	if (when >= recipient->next_attempt_ms)
+		return false;
+	recipient->next_attempt_ms = when;
+	return true;
+}
+
 void
 outcome_wait(struct qmgr *qmgr, struct active_message *message, uint32_t index, int64_t when)
 {
 	struct envelope_recipient *recipient = &message->envelope.recipients[index];
-	int64_t now = qmgr_now(qmgr);
 
-	recipient->next_attempt_ms = retry_before_expiry(&qmgr->limits, when, now, active_age_ms(message, now));
+	recipient->next_attempt_ms = bounded(qmgr, message, index, when);
+	recipient->waits_for_turn = false;
 	active_set_phase(message, index, PHASE_IDLE);
 	if (recipient->next_attempt_ms < message->wake_ms)
 		message->wake_ms = recipient->next_attempt_ms;
@@ -119,21 +144,40 @@ outcome_wait(struct qmgr *qmgr, struct active_message *message, uint32_t index, 
 
 /* Whether the sender is to be told now that the recipient waits. */
 static void
-consider_delay(struct qmgr *qmgr, struct active_message *message)
+consider_delay(struct qmgr *qmgr, struct active_message *message, uint32_t index)
 {
-	if (retry_is_delayed(&qmgr->limits, message->envelope.priority, active_age_ms(message, qmgr_now(qmgr))))
-		message->delay_due = report_delay_is_wanted(message);
+	if (retry_is_delayed(&qmgr->limits, active_priority(qmgr, message), active_age_ms(message, qmgr_now(qmgr))) &&
+	    report_delay_concerns(message, index))
+		message->delay_due = true;
 }
 
 void
-outcome_defer(struct qmgr *qmgr, struct active_message *message, uint32_t index, int64_t when, const char *status,
+outcome_hold_back(struct qmgr *qmgr, struct active_message *message, uint32_t index, int64_t wait_ms)
+{
+	const struct limits *limits = &qmgr->limits;
+	bool told = message->envelope.priority == PRIORITY_LOW ? limits->low_delay_chosen : limits->low_delay_by_size;
+	char reason[80];
+
+	snprintf(reason, sizeof(reason), "mail of low priority is transferred from %02d:%02d to %02d:%02d",
+	    limits->low_priority_from / 60, limits->low_priority_from % 60, limits->low_priority_until / 60,
+	    limits->low_priority_until % 60);
+	remember(&message->envelope.recipients[index], "4.3.0", reason, NULL);
+	outcome_wait(qmgr, message, index, qmgr_now(qmgr) + wait_ms);
+	if (told && report_delay_concerns(message, index))
+		message->delay_due = true;
+	consider_delay(qmgr, message, index);
+}
+
+/* tried: it was an attempt, after which the next one comes later than after the one before. */
+static void
+defer(struct qmgr *qmgr, struct active_message *message, uint32_t index, int64_t when, bool tried, const char *status,
     const char *reason, const char *host, struct outcome_changes *changes)
 {
 	struct envelope_recipient *recipient = &message->envelope.recipients[index];
 	int64_t now = qmgr_now(qmgr);
 	char next[32];
 
-	recipient->attempts++;
+	recipient->attempts += tried;
 	if (!message->held && retry_is_expired(&qmgr->limits, active_age_ms(message, now), recipient->attempts)) {
 		expire(qmgr, message, index, reason, host);
 		return;
@@ -148,7 +192,14 @@ outcome_defer(struct qmgr *qmgr, struct active_message *message, uint32_t index,
 	clock_format_rfc3339(recipient->next_attempt_ms, next);
 	log_event(LOG_RECIPIENT_DEFERRED, log_id(message->envelope.id), recipient->address,
 	    transport_name(recipient->transport), recipient->next_hop, recipient->status, recipient->reason, next);
-	consider_delay(qmgr, message);
+	consider_delay(qmgr, message, index);
+}
+
+void
+outcome_defer(struct qmgr *qmgr, struct active_message *message, uint32_t index, int64_t when, const char *status,
+    const char *reason, const char *host, struct outcome_changes *changes)
+{
+	defer(qmgr, message, index, when, true, status, reason, host, changes);
 }
 
 void
@@ -167,7 +218,7 @@ outcome_put_off(struct qmgr *qmgr, struct active_message *message, uint32_t inde
 		window_surplus(qmgr, message, index, destination);
 	else
 		outcome_wait(qmgr, message, index, destination->down_until);
-	consider_delay(qmgr, message);
+	consider_delay(qmgr, message, index);
 }
 
 void
@@ -198,29 +249,10 @@ outcome_destination_down(struct qmgr *qmgr, struct destination *destination)
 
 /* ---- results of attempts ---- */
 
-/* A host that cannot be used puts off everything that waits for it; otherwise the recipient has a back-off of its own. */
-static int64_t
-next_for_destination(struct qmgr *qmgr, struct destination *destination, const struct delivery_result *result)
-{
-	int64_t now = qmgr_now(qmgr);
-
-	if (destination == NULL)
-		return 0;
-	if (!result->host_failed) {
-		destination_succeeded(&qmgr->destinations, destination, now);
-		return 0;
-	}
-	if (destination_failed(&qmgr->destinations, destination, now, result->status, result->text, result->host))
-		return destination->down_until;
-	return 0;
-}
-
 void
-outcome_apply(struct qmgr *qmgr, struct active_message *message, uint32_t index, struct destination *destination,
+outcome_apply(struct qmgr *qmgr, struct active_message *message, uint32_t index, int64_t when,
     const struct delivery_result *result, struct outcome_changes *changes)
 {
-	int64_t when = next_for_destination(qmgr, destination, result);
-
 	switch (result->outcome) {
 	case DELIVERY_DONE:
 		delivered(qmgr, message, index, result, changes);
@@ -232,7 +264,8 @@ outcome_apply(struct qmgr *qmgr, struct active_message *message, uint32_t index,
 		    result->host);
 		break;
 	default:
-		outcome_defer(qmgr, message, index, when, result->status, result->text, result->host, changes);
+		defer(qmgr, message, index, when, !result->host_failed || result->retry_seconds == 0, result->status,
+		    result->text, result->host, changes);
 		break;
 	}
 }

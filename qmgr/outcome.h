@@ -23,8 +23,8 @@ struct outcome_changes {
 };
 #define OUTCOME_CHANGES_INITIALIZER { NULL }
 
-/* The result of an attempt for one recipient. destination may be NULL (a job of an earlier qmgr). */
-void outcome_apply(struct qmgr *qmgr, struct active_message *message, uint32_t index, struct destination *destination,
+/* The result of an attempt for one recipient. when: if it has to be tried again, as for outcome_defer(). */
+void outcome_apply(struct qmgr *qmgr, struct active_message *message, uint32_t index, int64_t when,
     const struct delivery_result *result, struct outcome_changes *changes);
 
 /* An attempt of ours failed for now: back-off, or expiry. when is the queue time to try again, 0: by its own back-off. */
@@ -41,8 +41,12 @@ void outcome_duplicate(struct qmgr *qmgr, struct active_message *message, uint32
 /* Writes down the changes, frees them, and settles the message, which may be gone afterwards. */
 void outcome_commit(struct qmgr *qmgr, struct active_message *message, struct outcome_changes *changes);
 
-/* The recipient waits, untried, until when; not beyond its expiry. */
+/* The recipient waits, untried, until when; not beyond its expiry, nor long beyond the time to tell of its delay. */
 void outcome_wait(struct qmgr *qmgr, struct active_message *message, uint32_t index, int64_t when);
+/* New limits: the recipient, which waits, expires earlier, or its sender is told of the delay earlier. Whether that is so. */
+bool outcome_hasten(struct qmgr *qmgr, struct active_message *message, uint32_t index);
+/* The recipient has low priority: it waits, untried, for so long. */
+void outcome_hold_back(struct qmgr *qmgr, struct active_message *message, uint32_t index, int64_t wait_ms);
 /* The recipient meets a destination that is down: it waits for it, or expires with what the destination said. */
 void outcome_put_off(struct qmgr *qmgr, struct active_message *message, uint32_t index, struct destination *destination);
 /* The same for all that a delivery still holds; it is freed, the message is not settled. */

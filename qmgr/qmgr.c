@@ -8,6 +8,7 @@
 #include "qmgr/retry.h"
 #include "qmgr/store/store.h"
 
+#define EARLIER_SURPLUS_MS (2 * 60 * 60 * 1000)	/* what stood behind a destination at our start came back by itself until then */
 #define SWEEP_SECONDS 30	/* how often messages in memory are looked at for recipients that became due */
 
 int64_t
@@ -42,7 +43,7 @@ qmgr_want_tick(struct qmgr *qmgr)
 static void
 look_for_delay(struct qmgr *qmgr, struct active_message *message, int64_t now)
 {
-	if (!retry_is_delayed(&qmgr->limits, message->envelope.priority, active_age_ms(message, now)))
+	if (!retry_is_delayed(&qmgr->limits, active_priority(qmgr, message), active_age_ms(message, now)))
 		return;
 	message->delay_due = report_delay_is_wanted(message);
 }
@@ -55,6 +56,8 @@ sweep(UNUSED evutil_socket_t socket, UNUSED short events, void *context)
 	int64_t now = qmgr_now(qmgr);
 	bool look = now - qmgr->last_look >= qmgr->limits.look_interval_ms;
 
+	if (now - qmgr->started >= EARLIER_SURPLUS_MS)
+		qmgr->destinations.earlier_surplus = false;
 	if (look)
 		qmgr->last_look = now;
 	for (node = hash_table_walk(&qmgr->messages.by_id, NULL); node != NULL; node = next) {
@@ -79,9 +82,10 @@ qmgr_start(struct qmgr *qmgr, struct event_base *base, struct store *store, uint
 	qmgr->base = base;
 	qmgr->store = store;
 	queue_clock_init(&qmgr->clock, clock_wall_ms(), clock_boottime_ms());
-	qmgr->last_look = qmgr_now(qmgr);
+	qmgr->started = qmgr->last_look = qmgr->routes_since = qmgr_now(qmgr);
 	identifiers_init(&qmgr->identifiers, epoch);
 	destinations_init(&qmgr->destinations, &qmgr->limits);
+	qmgr->destinations.earlier_surplus = store_next_due_ms(store) != INT64_MAX;
 	qmgr->tick = event_new(base, -1, 0, tick, qmgr);
 	qmgr->sweep = event_new(base, -1, EV_PERSIST, sweep, qmgr);
 	event_add(qmgr->sweep, &(struct timeval){ .tv_sec = SWEEP_SECONDS });
@@ -93,6 +97,7 @@ qmgr_start(struct qmgr *qmgr, struct event_base *base, struct store *store, uint
 	report_start(qmgr);
 	deposit_start(qmgr);
 	control_start(qmgr);
+	reroute_start(qmgr);
 	adoption_start(qmgr);
 }
 
@@ -101,6 +106,7 @@ qmgr_end(struct qmgr *qmgr)
 {
 	qmgr->leaving = true;
 	adoption_end(qmgr);
+	reroute_end(qmgr);
 	control_end(qmgr);
 	deposit_end(qmgr);
 	routing_end(qmgr);
@@ -116,9 +122,14 @@ qmgr_end(struct qmgr *qmgr)
 }
 
 void
-qmgr_limits_changed(struct qmgr *qmgr, const struct limits *limits)
+qmgr_reloaded(struct qmgr *qmgr, const struct limits *limits)
 {
+	bool times_changed = limits->expiry_ms != qmgr->limits.expiry_ms ||
+	    limits->delay_notifications != qmgr->limits.delay_notifications ||
+	    memcmp(limits->delay_ms, qmgr->limits.delay_ms, sizeof(limits->delay_ms)) != 0;
+
 	qmgr->limits = *limits;
+	reroute_soon(qmgr, times_changed);
 	schedule_kick(qmgr);
 	window_changed(qmgr);
 }

@@ -22,6 +22,7 @@
 #include "qmgr/active.h"
 #include "qmgr/queue_clock.h"
 #include "qmgr/report.h"
+#include "qmgr/reroute.h"
 #include "qmgr/routing.h"
 #include "qmgr/schedule.h"
 #include "qmgr/window.h"
@@ -61,7 +62,11 @@ struct qmgr {
 	struct qmgr_counters counters;
 	struct event *tick;	/* every second while something waits for a moment to pass */
 	struct event *sweep;	/* looks over the messages in memory */
+	int64_t started;	/* queue time */
 	int64_t last_look;	/* queue time */
+	int64_t routes_since;	/* queue time: what arrived later was routed by the documents in force */
+	struct reroute reroute;
+	uint32_t orders;	/* of administrators, counted */
 	bool draining;
 	bool leaving;		/* nothing new is begun and no callback is followed up */
 	/* Called when draining and nothing is in hand any more. */
@@ -75,8 +80,8 @@ struct qmgr {
 void qmgr_start(struct qmgr *qmgr, struct event_base *base, struct store *store, uint64_t epoch);
 /* Frees everything but the store, which must be closed already. */
 void qmgr_end(struct qmgr *qmgr);
-/* New limits are in force. */
-void qmgr_limits_changed(struct qmgr *qmgr, const struct limits *limits);
+/* New documents are in force, with these limits. */
+void qmgr_reloaded(struct qmgr *qmgr, const struct limits *limits);
 void qmgr_drain(struct qmgr *qmgr);
 /* Tells drained when it is time. */
 void qmgr_check_drained(struct qmgr *qmgr);

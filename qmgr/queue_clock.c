@@ -35,13 +35,13 @@ int64_t
 queue_clock_from_wall(const struct queue_clock *clock, int64_t wall_ms, int64_t now)
 {
 	size_t i;
-	int64_t end = now + STEP_MS;	/* the two clocks do not count in step to the millisecond */
+	int64_t end = now + STEP_MS;	/* the two clocks do not count in step to the millisecond: what is later by less is now */
 
 	for (i = clock->era_count; i-- > 0; end = clock->eras[i].begin) {
 		int64_t queue_ms = wall_ms - clock->eras[i].shift;
 
 		if (queue_ms >= clock->eras[i].begin && queue_ms <= end)
-			return queue_ms;
+			return queue_ms < now ? queue_ms : now;
 	}
 	/* In a gap, or from the future: as the present era sees it. */
 	return wall_ms - clock->eras[clock->era_count - 1].shift;

@@ -11,7 +11,7 @@
 #include "qmgr/qmgr.h"
 #include "qmgr/store/store.h"
 
-#define WAIT_MS 2000			/* for the rest of the message to be settled */
+#define WAIT_MS 20000			/* for the rest of the message to be settled: one report, where it can be */
 #define AGAIN_MS 15000			/* after a report that could not be stored */
 #define RECIPIENTS_MAX 1000		/* in one report */
 #define QUEUED_MAX (128 * 1024)
@@ -72,6 +72,12 @@ is_delayed(const struct envelope_recipient *recipient)
 {
 	return active_recipient_is_open(recipient) && !recipient->delay_reported &&
 	    (recipient->notify == 0 || (recipient->notify & NOTIFY_DELAY) != 0);
+}
+
+bool
+report_delay_concerns(const struct active_message *message, uint32_t index)
+{
+	return !nobody_is_told(message) && !message->held && is_delayed(&message->envelope.recipients[index]);
 }
 
 bool

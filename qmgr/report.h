@@ -36,7 +36,8 @@ void report_end(struct qmgr *qmgr);
 void report_want(struct qmgr *qmgr, struct active_message *message);
 /* The message leaves. */
 void report_forget(struct qmgr *qmgr, struct active_message *message);
-/* Whether a recipient of a delayed message still has to be told about. */
+/* Whether the sender of a message that is delayed is still to be told about this recipient, or about any. */
+bool report_delay_concerns(const struct active_message *message, uint32_t index);
 bool report_delay_is_wanted(const struct active_message *message);
 /* Begins the reports that waited long enough. True while others wait. */
 bool report_tick(struct qmgr *qmgr, int64_t monotonic_ms);

@@ -48,6 +48,15 @@ retry_before_expiry(const struct limits *limits, int64_t next_ms, int64_t now_ms
 	return age_ms >= 0 && expiry > now_ms && expiry < next_ms ? expiry : next_ms;
 }
 
+int64_t
+retry_before_delay(const struct limits *limits, enum message_priority priority, int64_t next_ms, int64_t now_ms, int64_t age_ms)
+{
+	int64_t left = limits->delay_ms[priority] - age_ms;
+
+	return age_ms >= 0 && left > 0 && now_ms + left + limits->look_interval_ms < next_ms ?
+	    now_ms + left + limits->look_interval_ms : next_ms;
+}
+
 bool
 retry_is_delayed(const struct limits *limits, enum message_priority priority, int64_t age_ms)
 {

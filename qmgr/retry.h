@@ -22,6 +22,10 @@ bool retry_is_expired(const struct limits *limits, int64_t age_ms, uint32_t atte
 /* The next attempt after next_ms that is not later than the moment of expiry, so that the last attempt is made then. */
 int64_t retry_before_expiry(const struct limits *limits, int64_t next_ms, int64_t now_ms, int64_t age_ms);
 
+/* The same for the moment at which the sender is to be told of the delay: looked at no later than look_interval_ms after it. */
+int64_t retry_before_delay(const struct limits *limits, enum message_priority priority, int64_t next_ms, int64_t now_ms,
+    int64_t age_ms);
+
 /* Whether a sender is to be told of the delay of a message of that age. */
 bool retry_is_delayed(const struct limits *limits, enum message_priority priority, int64_t age_ms);
 

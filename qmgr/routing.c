@@ -98,19 +98,25 @@ routing_forget(struct qmgr *qmgr, struct active_message *message)
 static enum queue_level
 level_of(const struct qmgr *qmgr, const struct active_message *message)
 {
-	if (qmgr->limits.ignore_priority || message->envelope.priority == PRIORITY_NORMAL)
+	switch (active_priority(qmgr, message)) {
+	case PRIORITY_HIGH:
+		return LEVEL_HIGH;
+	case PRIORITY_LOW:
+		return LEVEL_LOW;
+	default:
 		return LEVEL_NORMAL;
-	return message->envelope.priority == PRIORITY_HIGH ? LEVEL_HIGH : LEVEL_LOW;
+	}
 }
 
-/* How long a transfer of low priority has to wait for its time of day. */
+/* How long a transfer of low priority has to wait for its time of day, unless an administrator let it pass. */
 static int64_t
-low_priority_wait(const struct qmgr *qmgr, const struct active_message *message, enum transport transport)
+low_priority_wait(const struct qmgr *qmgr, const struct active_message *message, const struct destination *destination)
 {
 	time_t now = time(NULL);
 	struct tm local;
 
-	if (level_of(qmgr, message) != LEVEL_LOW || transport == TRANSPORT_LOCAL || localtime_r(&now, &local) == NULL)
+	if (destination->class == CLASS_LOCAL || level_of(qmgr, message) != LEVEL_LOW ||
+	    message->arrival_ms <= destination->low_until || localtime_r(&now, &local) == NULL)
 		return 0;
 	return retry_low_priority_wait(&qmgr->limits, local.tm_hour * 60 + local.tm_min);
 }
@@ -130,7 +136,7 @@ void
 routing_place(struct qmgr *qmgr, struct active_message *message, uint32_t index)
 {
 	struct envelope_recipient *recipient = &message->envelope.recipients[index];
-	int64_t now = qmgr_now(qmgr), wait = low_priority_wait(qmgr, message, recipient->transport);
+	int64_t now = qmgr_now(qmgr), wait;
 	struct destination *destination;
 	struct delivery *delivery;
 
@@ -138,13 +144,15 @@ routing_place(struct qmgr *qmgr, struct active_message *message, uint32_t index)
 		active_set_phase(message, index, PHASE_IDLE);
 		return;
 	}
-	if (wait > 0) {
-		outcome_wait(qmgr, message, index, now + wait);
-		return;
-	}
 	destination = destination_get(&qmgr->destinations, recipient->transport, recipient->next_hop);
+	destination_age(&qmgr->destinations, destination, now);
+	if (message->order != 0)
+		destination_override(&qmgr->destinations, destination, message->order);
 	delivery = delivery_find(&qmgr->destinations, message, destination);
-	if (destination_is_down(destination, now)) {
+	wait = low_priority_wait(qmgr, message, destination);
+	if (wait > 0) {
+		outcome_hold_back(qmgr, message, index, wait);
+	} else if (destination_is_down(destination, now)) {
 		outcome_put_off(qmgr, message, index, destination);
 	} else if (delivery == NULL && !window_admits(qmgr, destination)) {
 		window_surplus(qmgr, message, index, destination);
@@ -326,6 +334,7 @@ deliver(struct qmgr *qmgr, struct active_message *message, uint32_t index, const
 
 	recipient->state = RECIPIENT_WAITING;
 	recipient->next_attempt_ms = 0;
+	recipient->waits_for_turn = false;
 	recipient->transport = (enum transport)answer->transport;
 	free(recipient->next_hop);
 	recipient->next_hop = memory_copy_string(answer->next_hop);

@@ -6,13 +6,14 @@
 #include "qmgr/outcome.h"
 #include "qmgr/qmgr.h"
 
-/* Jobs in hand that the settings allow for the class; the workers' credits bound them too. */
+/* Jobs of the class that may be in hand: the settings say so, and the workers. */
 static unsigned
 class_limit(const struct qmgr *qmgr, enum delivery_class class)
 {
-	if (class == CLASS_LOCAL)
-		return qmgr->limits.deliveries;
-	return qmgr->limits.transfers == 0 ? UINT32_MAX : qmgr->limits.transfers;
+	unsigned allowed = class == CLASS_LOCAL ? qmgr->limits.deliveries : qmgr->limits.transfers;
+	unsigned capacity = deliver_capacity(qmgr, class);
+
+	return allowed > 0 && allowed < capacity ? allowed : capacity;
 }
 
 static void
@@ -31,8 +32,10 @@ run_class(struct qmgr *qmgr, enum delivery_class class)
 {
 	struct destination *destination;
 	struct deliver_worker *worker;
+	unsigned limit = class_limit(qmgr, class);
 
-	while (qmgr->deliver.jobs_of[class] < class_limit(qmgr, class) &&
+	destinations_set_capacity(&qmgr->destinations, class, limit);
+	while (qmgr->deliver.jobs_of[class] < limit &&
 	    (destination = destination_next(&qmgr->destinations, class)) != NULL) {
 		if (destination_is_down(destination, qmgr_now(qmgr))) {
 			outcome_destination_down(qmgr, destination);

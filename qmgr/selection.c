@@ -17,6 +17,7 @@ selection_init(struct selection *selection, uint64_t id, const char *sender, con
 	selection->sender = memory_copy_string(sender);
 	selection->recipient = memory_copy_string(recipient);
 	selection->destination = memory_copy_string(destination);
+	selection->or_domain = false;
 	selection->state = memory_copy_string(state);
 	selection->older_than_ms = (int64_t)(older_than_seconds < (uint64_t)SECONDS_MAX ? older_than_seconds : SECONDS_MAX) *
 	    1000;
@@ -47,20 +48,44 @@ address_matches(const char *wanted, const char *address)
 	return strcasecmp(wanted, address) == 0;
 }
 
+/* Whether text is the host of a next hop: without its port, with or without brackets. */
 static bool
-destination_matches(const char *wanted, const struct envelope_recipient *recipient)
+is_host_of(const char *text, const char *next_hop)
 {
-	const char *transport = transport_name(recipient->transport);
+	const char *end = next_hop[0] == '[' ? strchr(next_hop, ']') : next_hop + strcspn(next_hop, ":");
+	size_t length = strlen(text);
+
+	if (end == NULL)
+		return false;
+	if (next_hop[0] == '[') {
+		if ((size_t)(end + 1 - next_hop) == length && strncasecmp(text, next_hop, length) == 0)
+			return true;
+		next_hop++;
+	}
+	return (size_t)(end - next_hop) == length && length > 0 && strncasecmp(text, next_hop, length) == 0;
+}
+
+bool
+selection_is_destination(const char *text, const struct envelope_recipient *recipient, bool or_domain)
+{
+	const char *transport = transport_name(recipient->transport), *at = strrchr(recipient->address, '@');
 	size_t length = strlen(transport);
 
-	if (wanted[0] == '\0')
-		return true;
-	if (recipient->next_hop == NULL)
+	if (recipient->transport == TRANSPORT_NONE || recipient->next_hop == NULL)
 		return false;
-	if (strcasecmp(wanted, recipient->next_hop) == 0)
+	if (strcasecmp(text, recipient->next_hop) == 0 || is_host_of(text, recipient->next_hop))
 		return true;
-	return strncasecmp(wanted, transport, length) == 0 && (wanted[length] == '\0' ?
-	    recipient->next_hop[0] == '\0' : wanted[length] == ':' && strcasecmp(wanted + length + 1, recipient->next_hop) == 0);
+	if (or_domain && recipient->transport != TRANSPORT_LOCAL && at != NULL && strcasecmp(text, at + 1) == 0)
+		return true;
+	return strncasecmp(text, transport, length) == 0 && (text[length] == '\0' ?
+	    recipient->next_hop[0] == '\0' : text[length] == ':' && strcasecmp(text + length + 1, recipient->next_hop) == 0);
+}
+
+static bool
+destination_matches(const struct selection *selection, const struct envelope_recipient *recipient)
+{
+	return selection->destination[0] == '\0' ||
+	    selection_is_destination(selection->destination, recipient, selection->or_domain);
 }
 
 static bool
@@ -88,7 +113,7 @@ selection_matches(const struct selection *selection, const struct envelope *enve
 		const struct envelope_recipient *recipient = &envelope->recipients[i];
 
 		if (address_matches(selection->recipient, recipient->address) &&
-		    destination_matches(selection->destination, recipient) && state_matches(selection->state, recipient))
+		    destination_matches(selection, recipient) && state_matches(selection->state, recipient))
 			return true;
 	}
 	return false;

@@ -12,7 +12,8 @@ struct selection {
 	uint64_t id;
 	char *sender;		/* owned; "<>" is the null sender, "@domain" all of a domain */
 	char *recipient;	/* owned; likewise */
-	char *destination;	/* owned: "transport:next_hop", or a next hop */
+	char *destination;	/* owned: "transport:next_hop", a next hop, or its host */
+	bool or_domain;		/* ... or the domain of a recipient that goes to another server */
 	char *state;		/* owned: held, deferred, or a recipient's state */
 	int64_t older_than_ms;
 };
@@ -20,6 +21,8 @@ struct selection {
 void selection_init(struct selection *selection, uint64_t id, const char *sender, const char *recipient,
     const char *destination, const char *state, uint64_t older_than_seconds);
 void selection_free(struct selection *selection);
+/* Whether text names where the recipient goes; or_domain as above. */
+bool selection_is_destination(const char *text, const struct envelope_recipient *recipient, bool or_domain);
 bool selection_matches(const struct selection *selection, const struct envelope *envelope, bool held, int64_t now_wall_ms);
 
 #endif

@@ -54,10 +54,11 @@ window_due_time(const struct qmgr *qmgr, int64_t next_due_ms, int64_t now)
 uint32_t
 window_share(const struct qmgr *qmgr, const struct destination *destination)
 {
-	uint32_t quarter = qmgr->limits.active_messages / 4;
+	static const uint32_t parts[STANDING_COUNT] = { [STANDING_NEW] = 20, [STANDING_PROVEN] = 4, [STANDING_SUSPECT] = 1000 };
+	uint32_t part = qmgr->limits.active_messages / parts[destination->standing];
 	uint32_t least = 10 * destination_concurrency(&qmgr->destinations, destination);
 
-	return quarter > least ? quarter : least;
+	return part > least ? part : least;
 }
 
 bool
@@ -74,7 +75,10 @@ window_admits(const struct qmgr *qmgr, const struct destination *destination)
 void
 window_surplus(struct qmgr *qmgr, struct active_message *message, uint32_t index, struct destination *destination)
 {
-	outcome_wait(qmgr, message, index, qmgr_now(qmgr) + SURPLUS_MS);
+	int64_t now = qmgr_now(qmgr), up = destination_is_down(destination, now) ? destination->down_until : now;
+
+	outcome_wait(qmgr, message, index, up + SURPLUS_MS + arc4random_uniform(SURPLUS_MS / 10));
+	message->envelope.recipients[index].waits_for_turn = true;
 	destination->surplus++;
 	qmgr->window.parked_surplus++;
 }
@@ -88,7 +92,7 @@ low_water(const struct qmgr *qmgr, const struct destination *destination)
 void
 window_queue_shrank(struct qmgr *qmgr, struct destination *destination)
 {
-	if (destination->surplus > 0 && destination->queued <= low_water(qmgr, destination) &&
+	if ((destination->surplus > 0 || destination->surplus_unknown) && destination->queued <= low_water(qmgr, destination) &&
 	    !destination_is_down(destination, qmgr_now(qmgr))) {
 		destination_want_refill(&qmgr->destinations, destination);
 		window_changed(qmgr);
@@ -134,10 +138,12 @@ came_all(struct qmgr *qmgr, const struct error *error)
 	window->asked_for = NULL;
 	if (destination != NULL) {
 		destination->refilling = false;
-		if (error == NULL && window->came == 0)
+		if (error == NULL && window->came == 0) {
 			destination->surplus = 0;
-		else
+			destination->surplus_unknown = false;
+		} else {
 			destination->surplus -= destination->surplus < window->came ? destination->surplus : window->came;
+		}
 		window_queue_shrank(qmgr, destination);
 	}
 	if (error != NULL) {
@@ -148,17 +154,21 @@ came_all(struct qmgr *qmgr, const struct error *error)
 	window_changed(qmgr);
 }
 
-/* The destination has room: those that only waited for their turn there are due, and go where they were routed to. */
+/*
+ * The destination has room: those that only waited for their turn there are due. They go where they were routed to, if that
+ * was certainly by the documents in force.
+ */
 static void
-bring_forward(struct active_message *message, const struct destination *destination)
+bring_forward(struct qmgr *qmgr, struct active_message *message, const struct destination *destination)
 {
 	size_t i;
 
-	message->routes_known = true;
+	active_set_arrival(qmgr, message);
+	message->routes_known = message->arrival_ms >= qmgr->routes_since;
 	for (i = 0; i < message->envelope.recipient_count; i++) {
 		struct envelope_recipient *recipient = &message->envelope.recipients[i];
 
-		if (recipient->state == RECIPIENT_WAITING && recipient->attempts == 0 &&
+		if (recipient->state == RECIPIENT_WAITING && (recipient->attempts == 0 || recipient->waits_for_turn) &&
 		    recipient->transport == destination->transport && recipient->next_hop != NULL &&
 		    strcmp(recipient->next_hop, destination->next_hop) == 0)
 			recipient->next_attempt_ms = 0;
@@ -185,7 +195,7 @@ taken(void *context, struct envelope *envelope, const struct error *error)
 	message = active_new(envelope, NULL, PLACE_UNKNOWN);
 	free(envelope);
 	if (qmgr->window.asked_for != NULL)
-		bring_forward(message, qmgr->window.asked_for);
+		bring_forward(qmgr, message, qmgr->window.asked_for);
 	active_enter(qmgr, message);
 }
 

@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -100,18 +99,15 @@ hosts_file_parse(const char *text, size_t length)
 }
 
 struct hosts_file *
-hosts_file_read(const char *path)
+hosts_file_read(int file)
 {
 	struct buffer text = BUFFER_INITIALIZER(FILE_SIZE_MAX);
-	int file = open(path, O_RDONLY | O_CLOEXEC);
 	struct hosts_file *hosts;
 	ssize_t got = 0;
 	char *room;
 
 	while (file != -1 && (room = buffer_reserve(&text, 65536)) != NULL && (got = read(file, room, 65536)) > 0)
 		buffer_commit(&text, (size_t)got);
-	if (file != -1)
-		close(file);
 	hosts = hosts_file_parse(buffer_text(&text), text.length);
 	buffer_free(&text);
 	return hosts;

@@ -1,5 +1,5 @@
 /*
- * hosts_file - /etc/hosts, read before the jail and kept
+ * hosts_file - /etc/hosts, read at the start and at each reload
  *
  * Lines that make no sense are passed over, as every reader of this file does.
  */
@@ -19,8 +19,8 @@ struct hosts_address {
 	size_t length;		/* 4 or 16 */
 };
 
-/* A file that does not exist or cannot be read is an empty one. */
-struct hosts_file *hosts_file_read(const char *path);
+/* Reads an open file to its end; -1, or what cannot be read, is an empty one. */
+struct hosts_file *hosts_file_read(int file);
 /* The same from text, for tests. */
 struct hosts_file *hosts_file_parse(const char *text, size_t length);
 void hosts_file_free(struct hosts_file **hosts);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/memory.h"
 
@@ -26,17 +27,18 @@ nameservers_take_line(struct nameservers *nameservers, const char *line)
 }
 
 void
-nameservers_read(struct nameservers *nameservers, const char *path)
+nameservers_read(struct nameservers *nameservers, int file)
 {
-	FILE *file = fopen(path, "re");
+	int copy = file == -1 ? -1 : dup(file);
+	FILE *stream = copy == -1 ? NULL : fdopen(copy, "re");
 	char line[512];
 
 	memset(nameservers, 0, sizeof(*nameservers));
-	if (file == NULL)
+	if (stream == NULL)
 		return;
-	while (fgets(line, sizeof(line), file) != NULL)
+	while (fgets(line, sizeof(line), stream) != NULL)
 		nameservers_take_line(nameservers, line);
-	fclose(file);
+	fclose(stream);
 }
 
 void

@@ -9,8 +9,8 @@ struct nameservers {
 	size_t count;
 };
 
-/* A file that does not exist or cannot be read names none. */
-void nameservers_read(struct nameservers *nameservers, const char *path);
+/* Reads an open file to its end; -1, or what cannot be read, names none. */
+void nameservers_read(struct nameservers *nameservers, int file);
 /* Takes "nameserver ADDRESS" from one line, anything else is passed over. */
 void nameservers_take_line(struct nameservers *nameservers, const char *line);
 void nameservers_free(struct nameservers *nameservers);

@@ -89,8 +89,8 @@ classify_domino_domain(const struct settings *settings, const struct trace *trac
 	} else {
 		class->class = CLASS_UNKNOWN_DOMAIN;
 	}
-	trace_step(trace, &class->at, "%s is %s", class->domain, foreign != NULL ? "a foreign domain" :
-	    connection != NULL ? "an adjacent Domino domain" :
+	trace_step(trace, class->class == CLASS_UNKNOWN_DOMAIN ? NULL : &class->at, "%s is %s", class->domain,
+	    foreign != NULL ? "a foreign domain" : connection != NULL ? "an adjacent Domino domain" :
 	    non_adjacent != NULL ? "a non-adjacent Domino domain" :
 	    "a Domino domain that no document names");
 }

@@ -53,11 +53,32 @@ decide_no_route(const struct question *question, enum failure_class failure, con
 	trace_step(question->trace, NULL, "%s", decision->text);
 }
 
-void
-decide_next_hop(struct decision *decision, const char *next_hop, const char *address)
+/* No SMTP session can be opened. */
+static void
+decide_smtp_disabled(const struct question *question, const char *next_hop, struct decision *decision)
 {
+	const struct document_server *server = &question->rules->settings->server;
+	const struct setting *status = &server->smtp_outbound_tcp_status;
+
+	decision->outcome = ROUTE_DEFER;
+	snprintf(decision->status, sizeof(decision->status), "4.3.5");
+	snprintf(decision->text, sizeof(decision->text), "no SMTP session to %.250s can be opened: tcp_status of "
+	    "smtp_outbound in the Server document is disabled", next_hop);
+	decide_rule(decision, "server", server->title, &status->at);
+	trace_step(question->trace, &status->at, "%s", decision->text);
+}
+
+void
+decide_next_hop(const struct question *question, const char *next_hop, const char *address,
+    struct decision *decision)
+{
+	const struct document_server *server = &question->rules->settings->server;
 	bool lmtp = strncasecmp(next_hop, "lmtp:", 5) == 0;
 
+	if (!lmtp && server->smtp_outbound_tcp_status.number == SMTP_OUTBOUND_TCP_STATUS_DISABLED) {
+		decide_smtp_disabled(question, next_hop, decision);
+		return;
+	}
 	decision->outcome = ROUTE_DELIVER;
 	decision->transport = lmtp ? TRANSPORT_LMTP : TRANSPORT_SMTP;
 	snprintf(decision->next_hop, sizeof(decision->next_hop), "%s", lmtp ? next_hop + 5 : next_hop);
@@ -83,17 +104,18 @@ decide_hops(const struct question *question, struct decision *decision)
 }
 
 static void
-decide_smart_host(const struct question *question, struct decision *decision)
+decide_smart_host(const struct question *question, const struct classification *class, struct decision *decision)
 {
 	const struct setting *smart_host = &question->rules->settings->configuration.local_smart_host;
 
-	decide_next_hop(decision, smart_host->text, question->recipient);
 	decide_rule_of_setting(question, decision, "local_smart_host", smart_host);
 	trace_step(question->trace, &smart_host->at, "to the smart host %s", smart_host->text);
+	decide_next_hop(question, smart_host->text, class->address.text, decision);
 }
 
 bool
-decide_smart_host_for_all(const struct question *question, struct decision *decision)
+decide_smart_host_for_all(const struct question *question, const struct classification *class,
+    struct decision *decision)
 {
 	const struct document_configuration *configuration = &question->rules->settings->configuration;
 
@@ -102,7 +124,7 @@ decide_smart_host_for_all(const struct question *question, struct decision *deci
 		return false;
 	trace_step(question->trace, &configuration->smart_host_for_all_local_recipients.at,
 	    "smart_host_for_all_local_recipients is enabled: nobody is looked up");
-	decide_smart_host(question, decision);
+	decide_smart_host(question, class, decision);
 	return true;
 }
 
@@ -137,9 +159,9 @@ deliver_locally(const struct question *question, const struct entry *entry, stru
 
 		address_of_entry(question, entry, settings->server.internet_host_name.text, address,
 		    sizeof(address));
-		decide_next_hop(decision, delivery->text, address);
 		trace_step(question->trace, &delivery->at, "the mail file %s is on this server, behind %s",
 		    entry->mail_file, delivery->text);
+		decide_next_hop(question, delivery->text, address, decision);
 		return;
 	}
 	decision->outcome = ROUTE_DELIVER;
@@ -194,15 +216,21 @@ decide_role(const struct question *question, const char *local_part, struct deci
 }
 
 void
-decide_unknown(const struct question *question, const char *local_part, bool is_internet, struct decision *decision)
+decide_unknown(const struct question *question, const struct classification *class, struct decision *decision)
 {
+	bool is_internet = class->class == CLASS_LOCAL_INTERNET;
+	const char *local_part = is_internet ? class->address.local_part : class->name;
+	const struct setting *smart_host = &question->rules->settings->configuration.local_smart_host;
+
 	trace_step(question->trace, NULL, "%s is not in the Directory", question->recipient);
 	if (decide_role(question, local_part, decision))
 		return;
-	if (is_internet && question->rules->settings->configuration.local_smart_host.text[0] != '\0') {
-		decide_smart_host(question, decision);
+	if (is_internet && smart_host->text[0] != '\0') {
+		decide_smart_host(question, class, decision);
 		return;
 	}
+	if (is_internet)
+		trace_step(question->trace, &smart_host->at, "there is no local_smart_host");
 	decide_fail(decision, FAILURE_USERNAME, "5.1.1", "User %.250s (%.350s) not listed in Domino Directory",
 	    local_part, question->recipient);
 }
@@ -241,7 +269,8 @@ decide_group(const struct question *question, const struct entry *entry, uint32_
 	const struct position at = { entry->file, entry->line };
 
 	decide_rule(decision, "group", entry->name, &at);
-	trace_step(question->trace, &at, "group \"%s\" has %u members", entry->name, (unsigned)members);
+	trace_step(question->trace, &at, "group \"%s\" has %u member%s", entry->name, (unsigned)members,
+	    members == 1 ? "" : "s");
 	if (members == 0) {
 		decide_fail(decision, FAILURE_USERNAME, "5.2.4", "Group %.250s has no members", entry->name);
 	} else if (members > maximum->number) {

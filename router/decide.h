@@ -46,16 +46,14 @@ struct question {
 bool decide_hops(const struct question *question, struct decision *decision);
 
 /* A5: every local Internet recipient goes to the smart host, unasked. True: decided. */
-bool decide_smart_host_for_all(const struct question *question, struct decision *decision);
+bool decide_smart_host_for_all(const struct question *question, const struct classification *class,
+    struct decision *decision);
 
 /* A1 to A3: a person or mail-in database was found. */
 void decide_entry(const struct question *question, const struct entry *entry, struct decision *decision);
 
-/*
- * Nobody was found: A4, or A7 and A8 for an address in a local Internet domain. local_part is the name or local
- * part.
- */
-void decide_unknown(const struct question *question, const char *local_part, bool is_internet,
+/* Nobody was found: A4, or A7 and A8 for an address in a local Internet domain. */
+void decide_unknown(const struct question *question, const struct classification *class,
     struct decision *decision);
 
 void decide_ambiguous(const struct question *question, const char *name, struct decision *decision);
@@ -84,8 +82,12 @@ void decide_fail(struct decision *decision, enum failure_class failure, const ch
     PRINTF_LIKE(4, 5);
 void decide_no_route(const struct question *question, enum failure_class failure, const char *domain,
     const char *why, struct decision *decision);
-/* "lmtp:host" and "host": the transport and what stands behind it. */
-void decide_next_hop(struct decision *decision, const char *next_hop, const char *address);
+/*
+ * "lmtp:host" and "host": the transport and what stands behind it. Call it last: while our server document has SMTP
+ * switched off the recipient waits, and that is the rule then (section 6.2).
+ */
+void decide_next_hop(const struct question *question, const char *next_hop, const char *address,
+    struct decision *decision);
 void decide_rule(struct decision *decision, const char *document, const char *title, const struct position *at);
 void decide_rule_of_setting(const struct question *question, struct decision *decision, const char *key,
     const struct setting *setting);

@@ -1,11 +1,11 @@
 /* decide_external - table 4.C: an external Internet domain */
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/mail/idn.h"
 #include "common/mail/notes_name.h"
+#include "common/net/own_address.h"
 #include "router/decide.h"
 
 /* Whether '*' (any run of characters) makes pattern the text. Linear but for the last '*' retried. */
@@ -47,10 +47,14 @@ find_foreign_smtp(const struct question *question, const char *domain)
 {
 	const struct settings *settings = question->rules->settings;
 	const struct document_foreign_smtp_domain *best = NULL;
+	char ascii[ADDRESS_DOMAIN_MAX + 1];
 
+	if (!domain_to_ascii(domain, ascii))
+		strcpy(ascii, domain);
 	for (size_t i = 0; i < settings->foreign_smtp_domain_count; i++) {
 		const struct document_foreign_smtp_domain *document = &settings->foreign_smtp_domain_documents[i];
-		bool matches = strcmp(document->title, "*.*") == 0 || pattern_matches(document->title, domain);
+		bool matches = strcmp(document->title, "*.*") == 0 || pattern_matches(document->title, domain) ||
+		    pattern_matches(document->title, ascii);
 
 		trace_step(question->trace, &document->at, "foreign_smtp_domain \"%s\" %s", document->title,
 		    matches ? "matches" : "does not match");
@@ -103,39 +107,26 @@ decide_switched_off(const struct question *question, const struct classification
 {
 	const struct setting *outside = &question->rules->settings->configuration.smtp_outside_local_internet_domain;
 
-	if (outside->number != 0)
+	if (outside->number != 0) {
+		trace_step(question->trace, &outside->at, "smtp_outside_local_internet_domain is enabled");
 		return false;
+	}
 	decide_rule_of_setting(question, decision, "smtp_outside_local_internet_domain", outside);
+	trace_step(question->trace, &outside->at, "smtp_outside_local_internet_domain is disabled");
 	decide_no_route(question, FAILURE_DOMAIN, class->address.domain,
 	    "SMTP used when sending messages outside of the local Internet domain is disabled", decision);
 	return true;
 }
 
-/* An address of this host, whose mail would come straight back: loopback, unspecified, and what we listen on. */
+/* Whether mail for that address literal, in the form of a next hop, would come straight back. */
 static bool
-is_own_literal(const struct settings *settings, const char *address)
+is_own_literal(const struct settings *settings, const char *next_hop)
 {
-	struct in6_addr ipv6;
-	struct in_addr ipv4 = { 0 };
-	bool is_ipv4 = inet_pton(AF_INET, address, &ipv4) == 1;
+	struct error error = ERROR_INITIALIZER;
+	struct next_hop hop;
 
-	if (!is_ipv4 && inet_pton(AF_INET6, address, &ipv6) == 1) {
-		if (IN6_IS_ADDR_LOOPBACK(&ipv6) || IN6_IS_ADDR_UNSPECIFIED(&ipv6))
-			return true;
-		is_ipv4 = IN6_IS_ADDR_V4MAPPED(&ipv6);
-		memcpy(&ipv4, ipv6.s6_addr + 12, sizeof(ipv4));
-	}
-	if (is_ipv4 && (ntohl(ipv4.s_addr) >> 24 == 127 || ntohl(ipv4.s_addr) >> 24 == 0))
-		return true;
-	for (size_t i = 0; i < settings->matador.listen_addresses.count; i++) {
-		const char *listen = settings->matador.listen_addresses.items[i].text;
-		size_t length = strlen(listen);
-
-		if (listen[0] == '[' && length > 2 ? strlen(address) == length - 2 &&
-		    strncasecmp(listen + 1, address, length - 2) == 0 : strcasecmp(listen, address) == 0)
-			return true;
-	}
-	return false;
+	return next_hop_parse(next_hop, (uint16_t)settings->server.smtp_outbound_tcp_port.number, &hop, &error) == 0 &&
+	    hop.is_literal && own_address_is_ours(settings, &hop.address);
 }
 
 /* To the hosts of the domain itself. */
@@ -143,14 +134,13 @@ static void
 decide_direct(const struct question *question, const struct classification *class, struct decision *decision)
 {
 	const struct address *address = &class->address;
-	char next_hop[ADDRESS_DOMAIN_MAX + 3], inside[ADDRESS_DOMAIN_MAX + 1];
+	char next_hop[ADDRESS_DOMAIN_MAX + 3];
 
 	if (address->is_literal) {
 		const char *number = address->domain + (strncmp(address->domain, "[IPv6:", 6) == 0 ? 6 : 1);
 
-		snprintf(inside, sizeof(inside), "%.*s", (int)strcspn(number, "]"), number);
-		snprintf(next_hop, sizeof(next_hop), "[%s]", inside);
-		if (is_own_literal(question->rules->settings, inside)) {
+		snprintf(next_hop, sizeof(next_hop), "[%.*s]", (int)strcspn(number, "]"), number);
+		if (is_own_literal(question->rules->settings, next_hop)) {
 			decide_fail(decision, FAILURE_DOMAIN, "5.4.6",
 			    "Address %.100s is this server: mail loops back", address->domain);
 			return;
@@ -160,8 +150,9 @@ decide_direct(const struct question *question, const struct classification *clas
 		    address->domain);
 		return;
 	}
-	decide_next_hop(decision, next_hop, address->text);
-	trace_step(question->trace, NULL, "by SMTP to the hosts of %s", next_hop);
+	trace_step(question->trace, NULL, address->is_literal ? "by SMTP to the address %s" :
+	    "by SMTP to the hosts of %s", next_hop);
+	decide_next_hop(question, next_hop, address->text, decision);
 }
 
 /* Rows 1 to 4 and 13 to 16: the general relay host, or the hosts of the domain. */
@@ -177,14 +168,15 @@ decide_general(const struct question *question, const struct classification *cla
 		if (!rule_known)
 			decide_rule_of_setting(question, decision, "smtp_outside_local_internet_domain",
 			    &configuration->smtp_outside_local_internet_domain);
+		trace_step(question->trace, &configuration->relay_host.at, "there is no relay_host");
 		decide_direct(question, class, decision);
 		return;
 	}
-	decide_next_hop(decision, configuration->relay_host.text, class->address.text);
 	if (!rule_known)
 		decide_rule_of_setting(question, decision, "relay_host", &configuration->relay_host);
 	trace_step(question->trace, &configuration->relay_host.at, "by SMTP to the relay host %s",
 	    configuration->relay_host.text);
+	decide_next_hop(question, configuration->relay_host.text, class->address.text, decision);
 }
 
 /* Rows 5 to 24: a Foreign SMTP Domain document matches. */
@@ -196,8 +188,8 @@ decide_foreign_smtp(const struct question *question, const struct classification
 	bool ours;
 	const struct document_smtp_connection *connection = find_smtp_connection(settings,
 	    document->next_domain.text, &ours);
-	const char *relay_host = ours && connection->relay_host.text[0] != '\0' ? connection->relay_host.text :
-	    document->next_host.text;
+	const struct setting *relay_host = ours && connection->relay_host.text[0] != '\0' ? &connection->relay_host :
+	    &document->next_host;
 
 	decide_rule(decision, "foreign_smtp_domain", document->title, &document->at);
 	if (connection != NULL)
@@ -205,11 +197,11 @@ decide_foreign_smtp(const struct question *question, const struct classification
 		    connection->title, document->next_domain.text);
 	if (connection != NULL && !ours) {
 		decide_server(question, connection->source_server.text, class->address.text, decision);
-	} else if (relay_host[0] != '\0') {
+	} else if (relay_host->text[0] != '\0') {
 		if (decide_switched_off(question, class, decision))
 			return;
-		decide_next_hop(decision, relay_host, class->address.text);
-		trace_step(question->trace, NULL, "by SMTP to the relay host %s", relay_host);
+		trace_step(question->trace, &relay_host->at, "by SMTP to the relay host %s", relay_host->text);
+		decide_next_hop(question, relay_host->text, class->address.text, decision);
 	} else if (connection != NULL) {
 		decide_general(question, class, decision);
 	} else if (leads_to_domino_domain(settings, document->next_domain.text)) {

@@ -59,6 +59,7 @@ decide_server(const struct question *question, const char *server_name, const ch
 	const struct document_server *receiver = classify_find_server(settings, server_name);
 	const struct setting *setting = NULL;
 	const char *key, *why;
+	char next_hop[ADDRESS_DOMAIN_MAX + 3];
 	bool other_domain = receiver != NULL && receiver->domino_domain.text[0] != '\0' &&
 	    strcasecmp(receiver->domino_domain.text, settings->server.domino_domain.text) != 0;
 
@@ -68,9 +69,11 @@ decide_server(const struct question *question, const char *server_name, const ch
 	why = other_domain ? "mail for another Domino domain goes by Notes routing" :
 	    why_not_smtp(question, receiver, &key, &setting);
 	if (why == NULL) {
-		decide_next_hop(decision, receiver->internet_host_name.text, address);
+		/* in brackets: only its addresses count, not its MX records */
+		snprintf(next_hop, sizeof(next_hop), "[%s]", receiver->internet_host_name.text);
 		decide_rule(decision, "server", receiver->title, &receiver->at);
-		trace_step(question->trace, &receiver->internet_host_name.at, "by SMTP to %s", decision->next_hop);
+		trace_step(question->trace, &receiver->internet_host_name.at, "by SMTP to %s", next_hop);
+		decide_next_hop(question, next_hop, address, decision);
 		return;
 	}
 	trace_step(question->trace, setting == NULL ? NULL : &setting->at, "by Notes routing: %s", why);

@@ -1,33 +1,50 @@
 /*
  * router - decides for each recipient what it is and where it goes, and writes reports
  *
- * qmgr asks about one recipient at a time; the Directory is asked in turn. Failures, delays and requested
- * confirmations become delivery status notifications here, which qmgr stores.
+ * qmgr asks about one recipient at a time; the Directory is asked in turn. `matador explain` asks the same, as a dry
+ * run, over a pair that master made for it. Failures, delays and requested confirmations become delivery status
+ * notifications here, which qmgr stores.
  *
  * SECURITY: reads what strangers wrote: addresses, and the header of a message that is reported about. It runs as
  * a user of its own in an empty root, without network and without files (the texts of failure_texts_from =
  * text_file are read before the jail). A report is made so that nothing foreign leaves its line or its part
- * (router/report.c). What it decides from it has from the settings and from directory; qmgr and directory are not
- * believed beyond their protocols.
+ * (router/report.c). What it decides from it has from the settings and from directory; qmgr, directory and
+ * resolver are not believed beyond their protocols.
  */
-#include "common/ipc/dns.h"
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "common/base/memory.h"
 #include "common/ipc/route.h"
 #include "common/log/log.h"
 #include "common/worker/worker.h"
 #include "router/directory_client.h"
 #include "router/failure_text.h"
+#include "router/hosts_client.h"
 #include "router/reporting.h"
 #include "router/routing.h"
 #include "router/rules.h"
+
+#define COMMANDS_MAX 64	/* control commands at a time */
+
+/* qmgr, or a control command that master introduced. */
+struct asker {
+	LIST_ENTRY(asker) entries;
+	struct program *program;
+	bool is_qmgr;
+	struct channel *channel;
+};
 
 struct program {
 	struct worker *worker;
 	struct rules *rules;
 	struct directory_client *directory;
+	struct hosts_client *hosts;
 	struct routings *routings;
-	struct reportings *reportings;
-	struct channel *qmgr;		/* NULL while there is none */
-	struct channel *resolver;	/* the same; nothing is asked before mail is routed by MX */
+	struct reportings *reportings;	/* only qmgr's */
+	LIST_HEAD(, asker) askers;	/* at most one of them is qmgr */
+	size_t commands;
 };
 
 static void
@@ -45,91 +62,107 @@ use_settings(struct program *program)
 }
 
 static void
-forget_qmgr(struct program *program)
+forget(struct asker *asker)
 {
-	routings_forget(program->routings);
-	reportings_forget(program->reportings);
-	channel_free(&program->qmgr);
+	struct program *program = asker->program;
+
+	routings_forget(program->routings, asker->channel);
+	if (asker->is_qmgr)
+		reportings_forget(program->reportings);
+	else
+		program->commands--;
+	LIST_REMOVE(asker, entries);
+	channel_free(&asker->channel);
+	free(asker);
 }
 
 static void
-end_qmgr(struct program *program, const char *reason)
+forget_all(struct program *program, bool only_qmgr)
 {
-	log_event(LOG_PEER_LOST, "qmgr", reason);
-	forget_qmgr(program);
+	struct asker *asker, *next;
+
+	for (asker = LIST_FIRST(&program->askers); asker != NULL; asker = next) {
+		next = LIST_NEXT(asker, entries);
+		if (asker->is_qmgr || !only_qmgr)
+			forget(asker);
+	}
+}
+
+static void
+end(struct asker *asker, const char *reason)
+{
+	/* a control command comes and goes */
+	if (asker->is_qmgr)
+		log_event(LOG_PEER_LOST, "qmgr", reason);
+	forget(asker);
 }
 
 static void
 take_request(void *context, struct channel *channel, const struct route_request *message)
 {
-	struct program *program = context;
+	struct asker *asker = context;
 
-	routings_start(program->routings, channel, program->rules, message);
+	routings_start(asker->program->routings, channel, asker->program->rules, message);
 }
 
 static void
 take_report(void *context, struct channel *channel, const struct report_begin *message)
 {
-	struct program *program = context;
+	struct asker *asker = context;
 
-	if (!reportings_begin(program->reportings, channel, program->rules, message))
-		end_qmgr(program, "it began a report that cannot be");
+	if (!reportings_begin(asker->program->reportings, channel, asker->program->rules, message))
+		end(asker, "it began a report that cannot be");
 }
 
 static void
 take_more(void *context, struct channel *channel UNUSED, const struct report_more *message)
 {
-	struct program *program = context;
+	struct asker *asker = context;
 
-	if (!reportings_more(program->reportings, message))
-		end_qmgr(program, "it sent more of a report than it had announced");
+	if (!reportings_more(asker->program->reportings, message))
+		end(asker, "it sent more of a report than it had announced");
 }
 
 static void
-qmgr_closed(void *context, struct channel *channel UNUSED, const char *reason)
+asker_closed(void *context, struct channel *channel UNUSED, const char *reason)
 {
-	end_qmgr(context, reason);
+	end(context, reason);
 }
 
 static void
-qmgr_ready(void *context, struct channel *channel UNUSED)
+asker_ready(void *context, struct channel *channel UNUSED)
 {
-	struct program *program = context;
+	struct asker *asker = context;
+	struct program *program = asker->program;
 
 	routings_ready(program->routings);
-	reportings_ready(program->reportings);
+	if (asker->is_qmgr)
+		reportings_ready(program->reportings);
 }
 
 static void
-introduce_qmgr(struct program *program, enum ipc_side side, int socket)
+introduce_asker(struct program *program, bool is_qmgr, enum ipc_side side, int socket)
 {
-	static const struct route_handlers handlers = { .route_request = take_request, .report_begin = take_report,
+	static const struct route_handlers for_qmgr = { .route_request = take_request, .report_begin = take_report,
 		.report_more = take_more };
-	static const struct channel_events events = { .closed = qmgr_closed, .ready = qmgr_ready };
+	static const struct route_handlers for_command = { .route_request = take_request };
+	static const struct channel_events events = { .closed = asker_closed, .ready = asker_ready };
+	struct asker *asker;
 
-	forget_qmgr(program);
-	program->qmgr = channel_open(worker_event_base(program->worker), socket, &route_protocol, side, &handlers,
-	    &events, program);
-}
-
-static void
-resolver_closed(void *context, struct channel *channel UNUSED, const char *reason)
-{
-	struct program *program = context;
-
-	log_event(LOG_PEER_LOST, "resolver", reason);
-	channel_free(&program->resolver);
-}
-
-static void
-introduce_resolver(struct program *program, enum ipc_side side, int socket)
-{
-	static const struct dns_handlers handlers;
-	static const struct channel_events events = { .closed = resolver_closed };
-
-	channel_free(&program->resolver);
-	program->resolver = channel_open(worker_event_base(program->worker), socket, &dns_protocol, side,
-	    &handlers, &events, program);
+	if (!is_qmgr && program->commands == COMMANDS_MAX) {
+		close(socket);
+		return;
+	}
+	if (is_qmgr)
+		forget_all(program, true);
+	else
+		program->commands++;
+	asker = memory_new(1, sizeof(*asker));
+	asker->program = program;
+	asker->is_qmgr = is_qmgr;
+	LIST_INSERT_HEAD(&program->askers, asker, entries);
+	asker->channel = channel_open(worker_event_base(program->worker), socket, &route_protocol, side,
+	    is_qmgr ? &for_qmgr : &for_command, &events, asker);
 }
 
 static void
@@ -145,7 +178,8 @@ router_after_jail(struct worker *worker)
 
 	program->worker = worker;
 	program->directory = directory_client_new(worker_event_base(worker));
-	program->routings = routings_new(program->directory);
+	program->hosts = hosts_client_new(worker_event_base(worker));
+	program->routings = routings_new(program->directory, program->hosts);
 	program->reportings = reportings_new();
 	use_settings(program);
 }
@@ -162,12 +196,12 @@ router_introduced(struct worker *worker, enum role peer, unsigned instance UNUSE
 {
 	struct program *program = worker_context(worker);
 
-	if (peer == ROLE_QMGR)
-		introduce_qmgr(program, side, socket);
+	if (peer == ROLE_QMGR || peer == ROLE_CONTROL)
+		introduce_asker(program, peer == ROLE_QMGR, side, socket);
 	else if (peer == ROLE_DIRECTORY)
 		directory_client_introduce(program->directory, side, socket);
 	else if (peer == ROLE_RESOLVER)
-		introduce_resolver(program, side, socket);
+		hosts_client_introduce(program->hosts, side, socket);
 	else
 		worker_fatal(worker, "introduced to %s, which router does not know", role_rows[peer].name);
 }
@@ -178,7 +212,8 @@ router_status(struct worker *worker, struct buffer *lines)
 	struct program *program = worker_context(worker);
 
 	buffer_printf(lines, "recipients=%zu\nreports=%zu\nquestions=%zu\n", routings_count(program->routings),
-	    reportings_count(program->reportings), directory_client_open_questions(program->directory));
+	    reportings_count(program->reportings), directory_client_open_questions(program->directory) +
+	    hosts_client_open_questions(program->hosts));
 }
 
 static void
@@ -186,11 +221,11 @@ router_leaving(struct worker *worker)
 {
 	struct program *program = worker_context(worker);
 
-	forget_qmgr(program);
-	channel_free(&program->resolver);
+	forget_all(program, false);
 	reportings_free(&program->reportings);
 	routings_free(&program->routings);
 	directory_client_free(&program->directory);
+	hosts_client_free(&program->hosts);
 	rules_release(&program->rules);
 	failure_text_forget_files();
 }

@@ -9,13 +9,16 @@
 #include "common/base/buffer.h"
 #include "common/base/memory.h"
 #include "common/mail/recipient_lookup.h"
+#include "common/net/own_address.h"
 #include "router/decide.h"
 
 #define QUEUED_MAX 262144		/* octets waiting in the channel while members leave */
 #define MEMBERS_OCTETS_MAX 134217728	/* of one group */
+#define LOOKUPS_IN_A_ROW 2	/* of resolver: MX records, then addresses, each with dns_timeout */
+#define RESOLVER_GRACE_MS 5000	/* beyond that, by which it answers */
 
 /* What the open question of a routing is about. */
-enum asked { ASKED_NOTHING, ASKED_NAME, ASKED_RECIPIENT, ASKED_MEMBERS };
+enum asked { ASKED_NOTHING, ASKED_NAME, ASKED_RECIPIENT, ASKED_MEMBERS, ASKED_HOSTS };
 
 struct routing {
 	TAILQ_ENTRY(routing) entries;
@@ -36,22 +39,25 @@ struct routing {
 	struct buffer members;		/* each with its NUL */
 	size_t members_sent;		/* octets of them */
 	uint32_t member_count;
+	struct next_hop hop;		/* ASKED_HOSTS: whose hosts */
 	bool decided;			/* only members and the answer are still to leave */
 };
 TAILQ_HEAD(routing_list, routing);
 
 struct routings {
 	struct directory_client *directory;
+	struct hosts_client *hosts;
 	struct routing_list list;
 	size_t count;
 };
 
 struct routings *
-routings_new(struct directory_client *directory)
+routings_new(struct directory_client *directory, struct hosts_client *hosts)
 {
 	struct routings *routings = memory_new(1, sizeof(*routings));
 
 	routings->directory = directory;
+	routings->hosts = hosts;
 	TAILQ_INIT(&routings->list);
 	return routings;
 }
@@ -59,7 +65,9 @@ routings_new(struct directory_client *directory)
 static void
 routing_free(struct routing *routing)
 {
-	if (routing->asked != ASKED_NOTHING)
+	if (routing->asked == ASKED_HOSTS)
+		hosts_client_forget(routing->routings->hosts, routing->question_number);
+	else if (routing->asked != ASKED_NOTHING)
 		directory_client_forget(routing->routings->directory, routing->question_number);
 	TAILQ_REMOVE(&routing->routings->list, routing, entries);
 	routing->routings->count--;
@@ -70,20 +78,26 @@ routing_free(struct routing *routing)
 }
 
 void
-routings_forget(struct routings *routings)
+routings_forget(struct routings *routings, const struct channel *channel)
 {
-	struct routing *routing;
+	struct routing *routing, *next;
 
-	while ((routing = TAILQ_FIRST(&routings->list)) != NULL)
-		routing_free(routing);
+	for (routing = TAILQ_FIRST(&routings->list); routing != NULL; routing = next) {
+		next = TAILQ_NEXT(routing, entries);
+		if (routing->channel == channel)
+			routing_free(routing);
+	}
 }
 
 void
 routings_free(struct routings **routings)
 {
+	struct routing *routing;
+
 	if (*routings == NULL)
 		return;
-	routings_forget(*routings);
+	while ((routing = TAILQ_FIRST(&(*routings)->list)) != NULL)
+		routing_free(routing);
 	free(*routings);
 	*routings = NULL;
 }
@@ -127,7 +141,7 @@ send_decision(struct routing *routing)
 }
 
 static void
-finish(struct routing *routing)
+leave(struct routing *routing)
 {
 	struct decision *decision = &routing->decision;
 
@@ -139,6 +153,119 @@ finish(struct routing *routing)
 		decision->address[0] = '\0';
 	}
 	send_decision(routing);
+}
+
+/* ---- the hosts of the next hop, for a dry run ---- */
+
+/* As smtp finds it out. */
+static bool
+is_own_domain(const struct routing *routing)
+{
+	const struct next_hop *hop = &routing->hop;
+	const char *text = routing->decision.next_hop;
+	char local_part[ADDRESS_TEXT_MAX], domain[ADDRESS_DOMAIN_MAX + 1];
+	struct next_hop own;
+
+	if (routing->decision.transport != TRANSPORT_SMTP ||
+	    strchr(text[0] == '[' ? strchr(text, ']') : text, ':') != NULL)
+		return false;
+	if (!address_split(routing->decision.address, local_part, domain) ||
+	    next_hop_parse(domain, hop->port, &own, NULL) == -1 || own.is_literal != hop->is_literal ||
+	    own.by_mx != hop->by_mx)
+		return false;
+	return own.is_literal ? memcmp(&own.address, &hop->address, sizeof(own.address)) == 0 :
+	    strcmp(own.host, hop->host) == 0;
+}
+
+static void
+send_hosts(struct routing *routing, const struct next_hosts *hosts)
+{
+	const struct route_hosts message = { .job = routing->job, .outcome = (uint8_t)hosts->outcome,
+		.own_domain = is_own_domain(routing), .by_mx = routing->hop.by_mx, .implicit = hosts->implicit,
+		.security = (uint8_t)hosts->security, .port = routing->hop.port, .retry_seconds = hosts->retry_seconds,
+		.text = hosts->text };
+
+	for (size_t i = 0; i < hosts->count; i++) {
+		const struct next_host *host = &hosts->list[i];
+		const struct route_host part = { .job = routing->job, .preference = host->preference,
+			.state = (uint8_t)host->state, .security = (uint8_t)host->security,
+			.failed_seconds = host->failed_seconds, .name = host->name,
+			.addresses = { host->addresses, host->addresses_length }, .text = host->text };
+
+		send_route_host(routing->channel, &part);
+	}
+	send_route_hosts(routing->channel, &message);
+}
+
+static void
+hosts_answered(void *context, const struct next_hosts *hosts)
+{
+	struct routing *routing = context;
+
+	routing->asked = ASKED_NOTHING;
+	send_hosts(routing, hosts);
+	leave(routing);
+}
+
+/* An address is its only host, and nobody is asked. */
+static void
+tell_literal(struct routing *routing)
+{
+	const union socket_address *address = &routing->hop.address;
+	bool is_ipv4 = address->any.sa_family == AF_INET;
+	struct buffer octets = BUFFER_INITIALIZER(0);
+	bool is_ours = own_address_is_ours(routing->rules->settings, address);
+	struct next_host host = { .state = is_ours ? MAIL_HOST_OURS : MAIL_HOST_USABLE, .name = routing->hop.host,
+		.text = (char[]){ "" } };
+	const struct next_hosts hosts = { .outcome = is_ours ? MAIL_HOSTS_LOOP : MAIL_HOSTS_FOUND, .text = "",
+		.list = &host, .count = 1 };
+
+	wire_put_bytes(&octets, is_ipv4 ? (const void *)&address->ipv4.sin_addr : &address->ipv6.sin6_addr,
+	    is_ipv4 ? sizeof(address->ipv4.sin_addr) : sizeof(address->ipv6.sin6_addr));
+	host.addresses = (uint8_t *)octets.data;
+	host.addresses_length = octets.length;
+	send_hosts(routing, &hosts);
+	buffer_free(&octets);
+	leave(routing);
+}
+
+/* The questions are smtp's, so the answers are: the same names, ports and flags. */
+static void
+ask_hosts(struct routing *routing)
+{
+	const struct settings *settings = routing->rules->settings;
+	bool lmtp = routing->decision.transport == TRANSPORT_LMTP;
+	uint16_t default_port = lmtp ? LMTP_PORT : (uint16_t)settings->server.smtp_outbound_tcp_port.number;
+	struct error error = ERROR_INITIALIZER;
+
+	if (next_hop_parse(routing->decision.next_hop, default_port, &routing->hop, &error) == -1) {
+		trace_step(&routing->trace, NULL, "%s", error.text);
+		leave(routing);
+		return;
+	}
+	if (routing->hop.is_literal) {
+		tell_literal(routing);
+		return;
+	}
+	if (lmtp)
+		routing->hop.by_mx = false;
+	routing->asked = ASKED_HOSTS;
+	trace_step(&routing->trace, NULL, "asking resolver for the %s of %s, port %u",
+	    routing->hop.by_mx ? "mail hosts" : "addresses", routing->hop.host, (unsigned)routing->hop.port);
+	routing->question_number = hosts_client_ask(routing->routings->hosts, routing->hop.host, routing->hop.port,
+	    routing->hop.by_mx ? 0 : MAIL_HOSTS_NO_MX,
+	    1000 * settings->matador.dns_timeout.number * LOOKUPS_IN_A_ROW + RESOLVER_GRACE_MS,
+	    hosts_answered, routing);
+}
+
+static void
+finish(struct routing *routing)
+{
+	if (routing->trace.step != NULL && routing->decision.outcome == ROUTE_DELIVER &&
+	    routing->decision.transport != TRANSPORT_LOCAL)
+		ask_hosts(routing);
+	else
+		leave(routing);
 }
 
 void
@@ -238,7 +365,7 @@ conclude_name(struct routing *routing, enum directory_outcome outcome)
 	else if (outcome == DIRECTORY_FOUND && routing->entry_count > 1)
 		decide_ambiguous(&routing->question, routing->class.name, &routing->decision);
 	else
-		decide_unknown(&routing->question, routing->class.name, false, &routing->decision);
+		decide_unknown(&routing->question, &routing->class, &routing->decision);
 	finish(routing);
 }
 
@@ -258,7 +385,7 @@ conclude_recipient(struct routing *routing)
 		decide_ambiguous(&routing->question, local_part, &routing->decision);
 		break;
 	case RECIPIENT_LOOKUP_NONE:
-		decide_unknown(&routing->question, local_part, true, &routing->decision);
+		decide_unknown(&routing->question, &routing->class, &routing->decision);
 		break;
 	case RECIPIENT_LOOKUP_UNAVAILABLE:
 		decide_unavailable(&routing->question, &routing->decision);
@@ -284,6 +411,8 @@ answered(void *context, enum directory_outcome outcome)
 	enum asked what = routing->asked;
 
 	routing->asked = ASKED_NOTHING;
+	if (outcome == DIRECTORY_NONE)
+		trace_step(&routing->trace, NULL, "it knows none");
 	if (what == ASKED_NAME) {
 		conclude_name(routing, outcome);
 	} else if (what == ASKED_RECIPIENT) {
@@ -309,7 +438,8 @@ begin(struct routing *routing)
 		ask(routing, ASKED_NAME, DIRECTORY_NAME, routing->class.name);
 		return;
 	}
-	if (routing->class.class == CLASS_LOCAL_INTERNET && !decide_smart_host_for_all(question, decision)) {
+	if (routing->class.class == CLASS_LOCAL_INTERNET && !decide_smart_host_for_all(question,
+	    &routing->class, decision)) {
 		recipient_lookup_start(&routing->lookup, routing->rules->settings, &routing->class.address,
 		    routing->class.primary);
 		conclude_recipient(routing);

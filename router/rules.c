@@ -43,7 +43,7 @@ rules_release(struct rules **rules)
 void
 trace_step(const struct trace *trace, const struct position *at, const char *format, ...)
 {
-	static const struct position nowhere = { "", 0 };
+	static const struct position nowhere = { "", 0 }, by_default = { "default", 0 };
 	char text[STEP_MAX];
 	va_list arguments;
 
@@ -52,5 +52,5 @@ trace_step(const struct trace *trace, const struct position *at, const char *for
 	va_start(arguments, format);
 	vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
-	trace->step(trace->context, at == NULL ? &nowhere : at, text);
+	trace->step(trace->context, at == NULL ? &nowhere : at->line == 0 ? &by_default : at, text);
 }

@@ -27,7 +27,7 @@ struct trace {
 	void *context;
 };
 
-/* at may be NULL. */
+/* at is where the rule stands, a setting's default included; NULL: nowhere. */
 void trace_step(const struct trace *trace, const struct position *at, const char *format, ...) PRINTF_LIKE(3, 4);
 
 #endif

@@ -1,8 +1,6 @@
 /* attempt - see attempt.h */
 #include "smtp/attempt.h"
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,45 +8,39 @@
 #include "common/base/memory.h"
 #include "common/log/log.h"
 #include "smtp/commands.h"
-
-#define LOOKUP_GRACE_MS 5000	/* resolver has a deadline of its own; this one is for a resolver that is gone */
+#include "smtp/host_walk.h"
 
 struct attempt {
 	TAILQ_ENTRY(attempt) entries;
 	struct outbound *outbound;
 	struct delivery_job *job;
-	struct session_options options;
-	char *name;				/* owned: options.name */
-	struct next_hop hop;
-	union socket_address *addresses;	/* owned */
-	size_t address_count;
-	size_t next_address;
-	struct host_lookup *lookup;
-	struct event timer;			/* of the look-up, and what starts the attempt */
+	const struct settings *settings;	/* held */
+	struct host_walk *walk;			/* NULL while an idle session is used that nobody looked for */
 	struct connection *connection;
 	bool reused;				/* the connection carried messages before */
-	bool begun;				/* a transaction was begun on it */
+	bool best;				/* see struct walk_find */
+	unsigned transactions;			/* begun on it */
+	unsigned delivered;			/* recipients, on it */
+	int64_t used_since_ms;
 	struct transaction transaction;
 	const struct envelope_recipient **recipients;	/* owned: not judged yet, as the transaction sees them */
 	enum recipient_progress *progress;	/* owned */
-	unsigned delivered;			/* recipients, on this connection */
+	uint32_t retry_seconds;			/* of a verdict without a connection */
+	const char *host;			/* whom verdicts are about: lent */
 	char last_reply[256];			/* for the log */
-	int64_t started_ms;
 };
 
-static void connect_next(struct attempt *attempt);
+static void walk_to_a_host(struct attempt *attempt, bool with_idle);
 
 static void
 attempt_free(struct attempt *attempt)
 {
 	TAILQ_REMOVE(&attempt->outbound->attempts, attempt, entries);
-	event_del(&attempt->timer);
-	host_lookup_cancel(&attempt->lookup);
+	host_walk_free(&attempt->walk);
 	connection_free(&attempt->connection);
-	free(attempt->addresses);
+	settings_release(&attempt->settings);
 	free(attempt->recipients);
 	free(attempt->progress);
-	free(attempt->name);
 	free(attempt);
 }
 
@@ -70,8 +62,8 @@ judge(void *context, const struct envelope_recipient *recipient, const struct re
 	struct attempt *attempt = context;
 	struct delivery_result result = { .recipient = recipient->number, .outcome = judgement->outcome,
 		.failure = judgement->failure, .host_failed = judgement->host_failed,
-		.dsn_relayed = judgement->dsn_relayed, .status = judgement->status, .text = judgement->text,
-		.host = attempt->hop.host };
+		.retry_seconds = attempt->retry_seconds, .dsn_relayed = judgement->dsn_relayed,
+		.status = judgement->status, .text = judgement->text, .host = attempt->host };
 
 	attempt->delivered += judgement->outcome == DELIVERY_DONE;
 	snprintf(attempt->last_reply, sizeof(attempt->last_reply), "%.*s", (int)sizeof(attempt->last_reply) - 1,
@@ -91,16 +83,6 @@ judge_rest(struct attempt *attempt, const struct reply_judgement *judgement)
 	finish(attempt);
 }
 
-static void
-defer_rest(struct attempt *attempt, bool host_failed, const char *status, const char *text)
-{
-	struct reply_judgement judgement;
-
-	judgement_set(&judgement, DELIVERY_DEFERRED, FAILURE_NONE, status, "%s", text);
-	judgement.host_failed = host_failed;
-	judge_rest(attempt, &judgement);
-}
-
 /* Moves those without a verdict to the front of the transaction. Their number. */
 static size_t
 gather_unjudged(struct attempt *attempt)
@@ -116,79 +98,149 @@ gather_unjudged(struct attempt *attempt)
 	return count;
 }
 
-static void
-log_attempt(struct attempt *attempt, const char *reply)
-{
-	const char *address = connection_address(attempt->connection);
-	int64_t connect_ms = connection_connect_ms(attempt->connection);
+/* ---- no session ------------------------------------------------------------------------------- */
 
-	log_event(LOG_ATTEMPT, log_id(attempt->job->message_id), attempt->job->next_hop, attempt->hop.host, address, "no",
-	    log_number((int64_t)attempt->job->envelope.recipient_count), log_number(attempt->delivered), reply,
-	    attempt->reused || connect_ms < 0 ? "-" : log_seconds(connect_ms),
-	    log_seconds(clock_monotonic_ms() - attempt->started_ms));
+/* Whether the job goes to the very domain of the recipient's address: no document of ours sent it there. */
+static bool
+is_own_domain(const struct attempt *attempt, const struct envelope_recipient *recipient)
+{
+	const struct next_hop *hop = host_walk_next_hop(attempt->walk);
+	char local_part[ADDRESS_TEXT_MAX], domain[ADDRESS_DOMAIN_MAX + 1];
+	const char *text = attempt->job->next_hop;
+	struct next_hop own;
+
+	if (attempt->job->transport != TRANSPORT_SMTP || strchr(text[0] == '[' ? strchr(text, ']') : text, ':') != NULL)
+		return false;
+	if (!address_split(recipient_wire_address(recipient), local_part, domain) ||
+	    next_hop_parse(domain, hop->port, &own, NULL) == -1 || own.is_literal != hop->is_literal ||
+	    own.by_mx != hop->by_mx)
+		return false;
+	return own.is_literal ? memcmp(&own.address, &hop->address, sizeof(own.address)) == 0 :
+	    strcmp(own.host, hop->host) == 0;
+}
+
+static void
+walk_ended(void *context, const struct walk_end *end)
+{
+	struct attempt *attempt = context;
+	struct reply_judgement failed;
+	bool mistake = false;
+	size_t i;
+
+	attempt->host = end->host;
+	attempt->retry_seconds = end->retry_seconds;
+	if (end->failing_status[0] == '\0') {
+		judge_rest(attempt, &end->judgement);
+		return;
+	}
+	judgement_set(&failed, DELIVERY_FAILED, FAILURE_DOMAIN, end->failing_status, "%s", end->judgement.text);
+	for (i = 0; i < attempt->transaction.count; i++) {
+		bool own = is_own_domain(attempt, attempt->recipients[i]);
+
+		judge(attempt, attempt->recipients[i], own ? &failed : &end->judgement);
+		mistake |= !own;
+	}
+	if (mistake)
+		log_event(LOG_LOOKUP_FAILED, attempt->job->next_hop, end->judgement.text);
+	finish(attempt);
 }
 
 /* ---- the session ------------------------------------------------------------------------------ */
 
-/* "host[address]:port", or "[address]:port" where no name led there, and what went wrong with it. */
 static void
-describe_failure(const struct attempt *attempt, const struct session_failure *failure, struct reply_judgement *judgement)
+log_attempt(const struct attempt *attempt, const char *reply)
 {
-	static const struct session_failure ended = { .judgement = { .outcome = DELIVERY_DEFERRED, .status = "4.4.2",
-		.text = "the session ended" } };
-	char address[INET6_ADDRSTRLEN + 2] = "";
+	const struct connection_peer *peer = connection_peer(attempt->connection);
 
-	if (failure == NULL)
-		failure = &ended;
-	if (!attempt->hop.is_literal)
-		snprintf(address, sizeof(address), "[%s]", connection_address(attempt->connection));
-	*judgement = failure->judgement;
-	snprintf(judgement->text, sizeof(judgement->text), "%s%s:%u: %.600s", attempt->hop.host, address,
-	    attempt->hop.port, failure->judgement.text);
+	outbound_log(attempt->job, &(struct use_of_host){ .host = peer->host, .address = &peer->address,
+		.delivered = attempt->delivered, .reply = reply, .connect_ms = attempt->reused ? -1 : peer->connect_ms,
+		.elapsed_ms = clock_monotonic_ms() - attempt->used_since_ms });
 }
 
-/* The session failed: another connection where nothing can have been delivered, otherwise later. */
+/* A time limit that passed in the middle of a transaction is held against the host, too. */
+static void
+report_time_out(const struct attempt *attempt, const struct session_failure *failure)
+{
+	const struct connection_peer *peer = connection_peer(attempt->connection);
+
+	if (failure->judgement.host_failed && peer->host[0] != '[')
+		host_failed(attempt->outbound->lookups, peer->host, connection_port(attempt->connection),
+		    failure->judgement.text);
+}
+
+/* A session that died before it took the transaction: another way is tried. */
+static void
+try_again(struct attempt *attempt, const struct reply_judgement *failure)
+{
+	struct connection *connection = attempt->connection;
+
+	attempt->connection = NULL;
+	attempt->host = "";
+	if (!attempt->reused && attempt->transactions == 1)
+		host_walk_go_on(attempt->walk, connection_peer(connection), failure);
+	else if (attempt->walk != NULL)
+		host_walk_restart(attempt->walk);
+	else
+		walk_to_a_host(attempt, false);
+	connection_free(&connection);
+}
+
 static void
 session_closed(struct attempt *attempt)
 {
+	static const struct session_failure ended = { .judgement = { .outcome = DELIVERY_DEFERRED, .status = "4.4.2",
+		.text = "the session ended" }, .before_mail_reply = true };
 	const struct session_failure *failure = session_failure(connection_session(attempt->connection));
 	size_t unjudged = gather_unjudged(attempt);
 	struct reply_judgement judgement;
 
-	describe_failure(attempt, failure, &judgement);
-	log_attempt(attempt, failure != NULL ? judgement.text : attempt->last_reply);
 	if (unjudged == 0) {
+		log_attempt(attempt, attempt->last_reply);
 		finish(attempt);
 		return;
 	}
-	if (attempt->reused && (failure == NULL || failure->before_mail_reply)) {
-		connection_free(&attempt->connection);
-		connect_next(attempt);
-	} else if (!attempt->begun && attempt->next_address < attempt->address_count) {
-		connection_free(&attempt->connection);
-		connect_next(attempt);
-	} else {
-		judge_rest(attempt, &judgement);
+	if (failure == NULL)
+		failure = &ended;
+	host_walk_describe(connection_peer(attempt->connection), &failure->judgement, &judgement);
+	log_attempt(attempt, judgement.text);
+	if (failure->before_mail_reply) {
+		try_again(attempt, &failure->judgement);
+		return;
 	}
+	report_time_out(attempt, failure);
+	judge_rest(attempt, &judgement);
+}
+
+/* The message is through, whatever became of it. */
+static void
+give_back(struct attempt *attempt)
+{
+	struct outbound *outbound = attempt->outbound;
+	struct connection *connection = attempt->connection;
+	const char *host = connection_peer(connection)->host;
+
+	log_attempt(attempt, attempt->last_reply);
+	if (host[0] != '[')
+		host_works(outbound->lookups, host, connection_port(connection), attempt->job->fresh && attempt->reused);
+	attempt->connection = NULL;
+	/* After a reload the time limits and our name in it are the old ones. */
+	if (attempt->settings != outbound->settings)
+		destination_sessions_dismiss(outbound->sessions, connection);
+	else
+		destination_sessions_put(outbound->sessions, attempt->best ? attempt->job->next_hop : NULL, connection);
+	finish(attempt);
 }
 
 static void
 session_idle(struct attempt *attempt)
 {
-	struct connection *connection = attempt->connection;
-
-	if (!attempt->begun || gather_unjudged(attempt) > 0) {
-		if (attempt->begun)
-			delivery_job_flush(attempt->job);
-		attempt->begun = true;
-		connection_begin(connection, &attempt->transaction);
+	if (gather_unjudged(attempt) == 0) {
+		give_back(attempt);
 		return;
 	}
-	log_attempt(attempt, attempt->last_reply);
-	attempt->connection = NULL;
-	destination_sessions_put(attempt->outbound->sessions, attempt->job->transport, attempt->job->next_hop,
-	    connection);
-	finish(attempt);
+	delivery_job_flush(attempt->job);
+	attempt->transactions++;
+	connection_begin(attempt->connection, &attempt->transaction);
 }
 
 static void
@@ -200,144 +252,45 @@ connection_changed(void *context, struct connection *connection)
 		session_idle(context);
 }
 
-/* ---- the way to a connection ------------------------------------------------------------------ */
-
 static void
-connect_address(struct attempt *attempt)
+use(struct attempt *attempt, const struct walk_find *find)
 {
-	struct error error = ERROR_INITIALIZER;
+	const struct connection_peer *peer = connection_peer(find->connection);
 
-	attempt->reused = false;
-	attempt->begun = false;
+	attempt->connection = find->connection;
+	attempt->reused = find->reused;
+	attempt->best = find->best;
 	attempt->delivered = 0;
-	attempt->connection = connection_open(attempt->outbound->base, &attempt->addresses[attempt->next_address++],
-	    &attempt->options, connection_changed, attempt, &error);
-	if (attempt->connection == NULL)
-		defer_rest(attempt, false, "4.3.0", error.text);
+	attempt->transactions = 1;
+	attempt->host = peer->host;
+	attempt->used_since_ms = find->reused ? clock_monotonic_ms() : find->since_ms;
+	connection_set_owner(find->connection, connection_changed, attempt);
+	connection_begin(find->connection, &attempt->transaction);
 }
 
 static void
-use_literal(struct attempt *attempt)
+walk_found(void *context, const struct walk_find *find)
 {
-	attempt->addresses = memory_new(1, sizeof(*attempt->addresses));
-	attempt->addresses[0] = attempt->hop.address;
-	attempt->address_count = 1;
-	connect_address(attempt);
-}
-
-/* Takes the addresses out of an answer, as many as are to be tried. */
-static void
-read_addresses(struct attempt *attempt, const struct dns_answer *answer)
-{
-	size_t limit = (size_t)attempt->outbound->settings->configuration.smtp_address_limit.number;
-	struct wire_reader reader;
-	unsigned i;
-
-	free(attempt->addresses);
-	attempt->addresses = memory_new(limit, sizeof(*attempt->addresses));
-	attempt->address_count = attempt->next_address = 0;
-	wire_reader_init(&reader, answer->records.data, answer->records.length);
-	for (i = 0; i < answer->count && attempt->address_count < limit; i++) {
-		struct bytes octets = wire_get_bytes(&reader, sizeof(struct in6_addr));
-
-		if (!reader.failed && socket_address_make(octets.data, octets.length, attempt->hop.port,
-		    &attempt->addresses[attempt->address_count]))
-			attempt->address_count++;
-	}
-}
-
-static void
-looked_up(void *context, const struct dns_answer *answer)
-{
-	struct attempt *attempt = context;
-	char text[ENVELOPE_TEXT_MAX];
-
-	attempt->lookup = NULL;
-	event_del(&attempt->timer);
-	if (answer->outcome == DNS_FOUND) {
-		read_addresses(attempt, answer);
-		if (attempt->address_count > 0) {
-			connect_address(attempt);
-			return;
-		}
-	}
-	if (answer->outcome == DNS_NO_ANSWER) {
-		snprintf(text, sizeof(text), "the name server gives no answer about %s: %s", attempt->hop.host, answer->text);
-		defer_rest(attempt, true, "4.4.3", text);
-		return;
-	}
-	/* The next hop stands in our own documents: a name without addresses is a mistake that someone will mend. */
-	snprintf(text, sizeof(text), "host %s %s", attempt->hop.host,
-	    answer->outcome == DNS_NO_NAME ? "does not exist" : "has no address");
-	log_event(LOG_LOOKUP_FAILED, attempt->hop.host, text);
-	defer_rest(attempt, true, "4.4.4", text);
-}
-
-static void
-handle_timer(evutil_socket_t socket UNUSED, short what UNUSED, void *context)
-{
-	struct attempt *attempt = context;
-	char text[ENVELOPE_TEXT_MAX];
-
-	if (attempt->lookup == NULL) {
-		connect_next(attempt);
-		return;
-	}
-	host_lookup_cancel(&attempt->lookup);
-	snprintf(text, sizeof(text), "no answer about host %s in time", attempt->hop.host);
-	defer_rest(attempt, true, "4.4.3", text);
-}
-
-static void
-look_up(struct attempt *attempt)
-{
-	int64_t wait_ms = attempt->outbound->settings->matador.dns_timeout.number * 1000 + LOOKUP_GRACE_MS;
-	struct timeval wait = { .tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000 };
-
-	event_add(&attempt->timer, &wait);
-	attempt->lookup = host_lookup_start(attempt->outbound->lookups, attempt->hop.host, looked_up, attempt);
-}
-
-/* Over the next address; before the first one, the addresses are found. */
-static void
-connect_next(struct attempt *attempt)
-{
-	if (attempt->next_address < attempt->address_count)
-		connect_address(attempt);
-	else if (attempt->hop.is_literal)
-		use_literal(attempt);
-	else
-		look_up(attempt);
-}
-
-static void
-reuse(struct attempt *attempt, struct connection *connection)
-{
-	attempt->connection = connection;
-	attempt->reused = true;
-	attempt->begun = true;
-	connection_set_owner(connection, connection_changed, attempt);
-	connection_begin(connection, &attempt->transaction);
+	use(context, find);
 }
 
 /* ---- the start -------------------------------------------------------------------------------- */
 
 static void
-fill_options(struct attempt *attempt)
+walk_to_a_host(struct attempt *attempt, bool with_idle)
 {
-	const struct settings *settings = attempt->outbound->settings;
-	const struct document_configuration *configuration = &settings->configuration;
-	struct session_options *options = &attempt->options;
+	static const struct host_walk_events events = { .found = walk_found, .ended = walk_ended };
+	struct error error = ERROR_INITIALIZER;
+	struct reply_judgement judgement;
 
-	options->name = attempt->name = memory_copy_string(settings->server.internet_host_name.text);
-	options->lmtp = attempt->job->transport == TRANSPORT_LMTP;
-	options->use_size = configuration->smtp_out_size.number != 0;
-	options->use_pipelining = configuration->smtp_out_pipelining.number != 0;
-	options->use_dsn = configuration->smtp_out_dsn.number != 0;
-	options->use_8bitmime = configuration->smtp_out_8bitmime.number != 0;
-#define STATE(symbol, setting, words) options->timeout_ms[SESSION_##symbol] = configuration->setting.number * 1000;
-#include "smtp/states.def"
-#undef STATE
+	attempt->walk = host_walk_new(attempt->outbound, attempt->job, attempt->settings, with_idle, &events, attempt,
+	    &error);
+	if (attempt->walk != NULL)
+		return;
+	log_event(LOG_LOOKUP_FAILED, attempt->job->next_hop, error.text);
+	judgement_set(&judgement, DELIVERY_DEFERRED, FAILURE_NONE, "4.3.5", "%s", error.text);
+	judgement.host_failed = true;
+	judge_rest(attempt, &judgement);
 }
 
 static void
@@ -363,29 +316,20 @@ void
 attempt_start(struct outbound *outbound, struct delivery_job *job)
 {
 	struct attempt *attempt = memory_new(1, sizeof(*attempt));
-	uint16_t port = (uint16_t)outbound->settings->server.smtp_outbound_tcp_port.number;
-	struct error error = ERROR_INITIALIZER;
-	struct connection *connection;
+	struct walk_find idle = { .reused = true, .best = true };
 
 	attempt->outbound = outbound;
 	attempt->job = job;
-	attempt->started_ms = clock_monotonic_ms();
+	attempt->settings = settings_hold(outbound->settings);
+	attempt->host = "";
 	job->owner = attempt;
 	TAILQ_INSERT_TAIL(&outbound->attempts, attempt, entries);
-	event_assign(&attempt->timer, outbound->base, -1, 0, handle_timer, attempt);
-	fill_options(attempt);
 	fill_transaction(attempt);
-	if (next_hop_parse(job->next_hop, job->transport == TRANSPORT_LMTP ? LMTP_PORT : port, &attempt->hop,
-	    &error) == -1) {
-		log_event(LOG_LOOKUP_FAILED, job->next_hop, error.text);
-		defer_rest(attempt, true, "4.3.5", error.text);
-		return;
-	}
-	connection = destination_sessions_take(outbound->sessions, job->transport, job->next_hop);
-	if (connection != NULL)
-		reuse(attempt, connection);
+	idle.connection = destination_sessions_take(outbound->sessions, job->transport == TRANSPORT_LMTP, job->next_hop);
+	if (idle.connection != NULL)
+		use(attempt, &idle);
 	else
-		event_active(&attempt->timer, EV_TIMEOUT, 0);
+		walk_to_a_host(attempt, true);
 }
 
 void

@@ -5,32 +5,17 @@
  *         delivery_job.
  * Gives:  exactly one result for each recipient of the job, then finishes it.
  *
- * A session that is idle is used again; when it turns out to be dead before the reply to MAIL, nothing was
- * delivered, and the job goes over a fresh connection once. The addresses of a host are tried in the order
- * that resolver gave them, until one host has greeted us properly; from then on the job's fate is decided
- * there.
+ * An idle session that was last used for the same next hop is used again, without asking anyone; otherwise
+ * host_walk finds one. When it turns out to be dead before the reply to MAIL, nothing was delivered: the job
+ * goes over a fresh connection, or, where it was fresh, to the next address. From the reply to MAIL on the
+ * job's fate is decided there.
+ *
+ * A job keeps the settings of its start.
  */
 #ifndef SMTP_ATTEMPT_H
 #define SMTP_ATTEMPT_H
 
-#include "common/conf/settings.h"
-#include "common/mail/delivery_job.h"
-#include "smtp/destination_sessions.h"
-#include "smtp/host_lookup.h"
-
-struct event_base;
-
-/* What all attempts share. */
-struct outbound {
-	struct event_base *base;
-	const struct settings *settings;	/* in force; each attempt takes what it needs at its start */
-	struct host_lookups *lookups;
-	struct destination_sessions *sessions;
-	TAILQ_HEAD(attempt_list, attempt) attempts;
-	/* An attempt and its job are finished. */
-	void (*finished)(void *context);
-	void *context;
-};
+#include "smtp/outbound.h"
 
 /* Begins. A job whose next hop makes no sense is finished before this returns. */
 void attempt_start(struct outbound *outbound, struct delivery_job *job);

@@ -47,5 +47,7 @@ capabilities_read(const struct smtp_reply *reply, struct capabilities *capabilit
 			capabilities_out->smtputf8 = true;
 		else if (is_keyword(line, length, "DSN"))
 			capabilities_out->dsn = true;
+		else if (is_keyword(line, length, "CHUNKING"))
+			capabilities_out->chunking = true;
 	}
 }

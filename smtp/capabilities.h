@@ -14,6 +14,7 @@ struct capabilities {
 	bool eight_bit_mime;
 	bool smtputf8;
 	bool dsn;
+	bool chunking;
 };
 
 /* Reads the lines behind the first. Unknown and malformed ones count as not offered. */

@@ -1,7 +1,10 @@
 /* commands - see commands.h */
 #include "smtp/commands.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "common/mail/idn.h"
 
 #define ADDRESS_OCTETS_MAX 900	/* with its parameters a command stays a line that every server reads */
 #define ORCPT_OCTETS_MAX 500	/* RFC 3461 4.2, encoded */
@@ -39,10 +42,30 @@ address_is_ascii(const char *address)
 	return true;
 }
 
+bool
+address_to_ascii(const char *address, char ascii[static ADDRESS_TEXT_MAX])
+{
+	char local_part[ADDRESS_TEXT_MAX], domain[ADDRESS_DOMAIN_MAX + 1], converted[ADDRESS_DOMAIN_MAX + 1];
+
+	return address_split(address, local_part, domain) && domain[0] != '\0' && address_is_ascii(local_part) &&
+	    domain_to_ascii(domain, converted) &&
+	    snprintf(ascii, ADDRESS_TEXT_MAX, "%s@%s", local_part, converted) < ADDRESS_TEXT_MAX;
+}
+
 const char *
 recipient_wire_address(const struct envelope_recipient *recipient)
 {
 	return recipient->delivery_address != NULL ? recipient->delivery_address : recipient->address;
+}
+
+static void
+append_path(struct buffer *out, const char *command, const char *address, bool smtputf8)
+{
+	char ascii[ADDRESS_TEXT_MAX];
+
+	if (!smtputf8 && !address_is_ascii(address) && address_to_ascii(address, ascii))
+		address = ascii;
+	buffer_printf(out, "%s:<%s>", command, address);
 }
 
 /* Appends " NAME=xtext", or nothing when the encoded text would be longer than limit or the value is not ASCII. */
@@ -70,7 +93,7 @@ append_xtext(struct buffer *out, const char *name, const char *prefix, const cha
 void
 command_append_mail(struct buffer *out, const struct envelope *envelope, const struct mail_parameters *parameters)
 {
-	buffer_printf(out, "MAIL FROM:<%s>", envelope->sender);
+	append_path(out, "MAIL FROM", envelope->sender, parameters->smtputf8);
 	if (parameters->size)
 		buffer_printf(out, " SIZE=%llu", (unsigned long long)parameters->octets);
 	if (parameters->eight_bit)
@@ -106,9 +129,45 @@ append_notify(struct buffer *out, uint8_t notify)
 		}
 }
 
+/* The code point at the start of a UTF-8 sequence, and the octets that it takes. */
+static unsigned
+take_code_point(const char **next)
+{
+	unsigned char first = (unsigned char)*(*next)++;
+	unsigned mask = first < 0x80 ? 0x7f : first < 0xe0 ? 0x1f : first < 0xf0 ? 0x0f : 0x07, point = first & mask;
+
+	while (((unsigned char)**next & 0xc0) == 0x80)
+		point = point << 6 | ((unsigned char)*(*next)++ & 0x3fu);
+	return point;
+}
+
+/*
+ * RFC 6533 section 3: what may not stand in a parameter as it is becomes \x{HEX}; without SMTPUTF8, so does
+ * everything beyond ASCII.
+ */
+static void
+append_international_orcpt(struct buffer *out, const char *value, bool smtputf8)
+{
+	struct buffer text = BUFFER_INITIALIZER(ORCPT_OCTETS_MAX);
+	bool fits = buffer_append_string(&text, "utf-8;");
+
+	while (fits && *value != '\0') {
+		const char *begin = value;
+		unsigned point = take_code_point(&value);
+
+		if (point > ' ' && point != 0x7f && point != '+' && point != '=' && (smtputf8 || point < 0x80))
+			fits = buffer_append(&text, begin, (size_t)(value - begin));
+		else
+			fits = buffer_printf(&text, "\\x{%X}", point);
+	}
+	if (fits)
+		buffer_printf(out, " ORCPT=%s", text.data);
+	buffer_free(&text);
+}
+
 /* The address type before ';' is an atom and stays as it is; only what follows is xtext. */
 static void
-append_orcpt(struct buffer *out, const char *original)
+append_orcpt(struct buffer *out, const char *original, bool smtputf8)
 {
 	char prefix[32];
 	size_t length = strcspn(original, ";");
@@ -118,16 +177,20 @@ append_orcpt(struct buffer *out, const char *original)
 		return;
 	memcpy(prefix, original, length + 1);
 	prefix[length + 1] = '\0';
-	append_xtext(out, "ORCPT", prefix, original + length + 1, ORCPT_OCTETS_MAX);
+	if (strcasecmp(prefix, "utf-8;") == 0)
+		append_international_orcpt(out, original + length + 1, smtputf8);
+	else
+		append_xtext(out, "ORCPT", prefix, original + length + 1, ORCPT_OCTETS_MAX);
 }
 
 void
-command_append_rcpt(struct buffer *out, const struct envelope_recipient *recipient, bool dsn)
+command_append_rcpt(struct buffer *out, const struct envelope_recipient *recipient,
+    const struct mail_parameters *parameters)
 {
-	buffer_printf(out, "RCPT TO:<%s>", recipient_wire_address(recipient));
-	if (dsn)
+	append_path(out, "RCPT TO", recipient_wire_address(recipient), parameters->smtputf8);
+	if (parameters->dsn)
 		append_notify(out, recipient->notify);
-	if (dsn && recipient->original != NULL)
-		append_orcpt(out, recipient->original);
+	if (parameters->dsn && recipient->original != NULL)
+		append_orcpt(out, recipient->original, parameters->smtputf8);
 	buffer_append_string(out, "\r\n");
 }

@@ -23,9 +23,9 @@ struct connection {
 	struct event timer;
 	deadline_t timer_deadline;
 	enum session_state told;	/* the last state that the owner was told of; CONNECT: none */
-	int64_t opened_ms;
-	int64_t connect_ms;
-	char address[INET6_ADDRSTRLEN];
+	struct connection_peer peer;
+	char *host;			/* owned: peer.host */
+	bool lmtp;
 	connection_cb changed;
 	void *context;
 };
@@ -126,30 +126,9 @@ advance(struct connection *connection)
 }
 
 static void
-finish_connecting(struct connection *connection)
-{
-	socklen_t length = sizeof(int);
-	int number = 0;
-
-	if (getsockopt(connection->socket, SOL_SOCKET, SO_ERROR, &number, &length) == -1)
-		number = errno;
-	if (number != 0) {
-		connection_lost(connection, number);
-		return;
-	}
-	connection->connect_ms = clock_monotonic_ms() - connection->opened_ms;
-	session_connected(connection->session);
-	event_add(&connection->read_event, NULL);
-}
-
-static void
 handle_write(evutil_socket_t socket UNUSED, short what UNUSED, void *context)
 {
-	struct connection *connection = context;
-
-	if (session_state(connection->session) == SESSION_CONNECT)
-		finish_connecting(connection);
-	advance(connection);
+	advance(context);
 }
 
 static void
@@ -173,35 +152,26 @@ handle_timer(evutil_socket_t socket UNUSED, short what UNUSED, void *context)
 }
 
 struct connection *
-connection_open(struct event_base *base, const union socket_address *address, const struct session_options *options,
-    connection_cb changed, void *context, struct error *error)
+connection_new(struct event_base *base, int socket, const struct connection_peer *peer,
+    const struct session_options *options, connection_cb changed, void *context)
 {
-	int on = 1, descriptor = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct connection *connection;
+	struct connection *connection = memory_new(1, sizeof(*connection));
+	int on = 1;
 
-	if (descriptor == -1) {
-		error_system(error, errno, "make a socket");
-		return NULL;
-	}
-	setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	connection = memory_new(1, sizeof(*connection));
-	connection->socket = descriptor;
+	setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	connection->socket = socket;
+	connection->peer = *peer;
+	connection->peer.host = connection->host = memory_copy_string(peer->host);
+	connection->lmtp = options->lmtp;
 	connection->session = session_new(options);
 	connection->changed = changed;
 	connection->context = context;
-	connection->opened_ms = clock_monotonic_ms();
-	connection->connect_ms = -1;
 	connection->timer_deadline = DEADLINE_NEVER;
-	socket_address_format(address, connection->address);
-	event_assign(&connection->read_event, base, descriptor, EV_READ | EV_PERSIST, handle_read, connection);
-	event_assign(&connection->write_event, base, descriptor, EV_WRITE, handle_write, connection);
+	event_assign(&connection->read_event, base, socket, EV_READ | EV_PERSIST, handle_read, connection);
+	event_assign(&connection->write_event, base, socket, EV_WRITE, handle_write, connection);
 	event_assign(&connection->timer, base, -1, 0, handle_timer, connection);
-	if (connect(descriptor, &address->any, socket_address_length(address)) == -1 && errno != EINPROGRESS) {
-		connection_lost(connection, errno);
-		event_active(&connection->write_event, EV_WRITE, 0);
-	} else {
-		event_add(&connection->write_event, NULL);
-	}
+	session_connected(connection->session);
+	event_add(&connection->read_event, NULL);
 	arm_timer(connection);
 	return connection;
 }
@@ -218,6 +188,7 @@ connection_free(struct connection **connection)
 	event_del(&gone->timer);
 	session_free(&gone->session);
 	close(gone->socket);
+	free(gone->host);
 	free(gone);
 	*connection = NULL;
 }
@@ -235,16 +206,24 @@ connection_session(const struct connection *connection)
 	return connection->session;
 }
 
-const char *
-connection_address(const struct connection *connection)
+const struct connection_peer *
+connection_peer(const struct connection *connection)
 {
-	return connection->address;
+	return &connection->peer;
 }
 
-int64_t
-connection_connect_ms(const struct connection *connection)
+uint16_t
+connection_port(const struct connection *connection)
 {
-	return connection->connect_ms;
+	const union socket_address *address = &connection->peer.address;
+
+	return ntohs(address->any.sa_family == AF_INET ? address->ipv4.sin_port : address->ipv6.sin6_port);
+}
+
+bool
+connection_is_lmtp(const struct connection *connection)
+{
+	return connection->lmtp;
 }
 
 void

@@ -6,10 +6,13 @@
 #include <unistd.h>
 
 void
-content_stream_init(struct content_stream *stream, const struct content_source *source)
+content_stream_init(struct content_stream *stream, const struct content_source *source, bool stuff_dots,
+    struct downgrade *downgrade)
 {
 	memset(stream, 0, sizeof(*stream));
 	stream->source = *source;
+	stream->stuff_dots = stuff_dots;
+	stream->downgrade = downgrade;
 }
 
 /* Up to CONTENT_BLOCK octets from offset on, lent from memory or read into room. The length, or -1 and an error. */
@@ -49,7 +52,7 @@ put_text(struct content_stream *stream, struct buffer *out, const char *text, si
 {
 	if (stream->saw_cr)
 		end_line(stream, out);
-	if (stream->line_length == 0 && length > 0 && text[0] == '.')
+	if (stream->stuff_dots && stream->line_length == 0 && length > 0 && text[0] == '.')
 		buffer_append_byte(out, '.');
 	while (length > CONTENT_LINE_MAX - stream->line_length) {
 		size_t piece = CONTENT_LINE_MAX - stream->line_length;
@@ -89,6 +92,18 @@ put_octets(struct content_stream *stream, struct buffer *out, const char *octets
 	}
 }
 
+static void
+put_converted(struct content_stream *stream, struct buffer *out, const char *octets, size_t length, bool last)
+{
+	struct buffer converted = BUFFER_INITIALIZER(0);
+
+	downgrade_rewrite(stream->downgrade, octets, length, &converted);
+	if (last)
+		downgrade_rewrite_end(stream->downgrade, &converted);
+	put_octets(stream, out, buffer_text(&converted), converted.length);
+	buffer_free(&converted);
+}
+
 int
 content_stream_next(struct content_stream *stream, struct buffer *out, struct error *error)
 {
@@ -101,8 +116,11 @@ content_stream_next(struct content_stream *stream, struct buffer *out, struct er
 	length = read_source(&stream->source, stream->offset, room, &octets, error);
 	if (length == -1)
 		return -1;
-	put_octets(stream, out, octets, (size_t)length);
 	stream->offset += (uint64_t)length;
+	if (stream->downgrade != NULL)
+		put_converted(stream, out, octets, (size_t)length, stream->offset == stream->source.length);
+	else
+		put_octets(stream, out, octets, (size_t)length);
 	if (stream->offset < stream->source.length)
 		return 1;
 	if (stream->line_length > 0 || stream->saw_cr)
@@ -126,24 +144,55 @@ header_length(const char *octets, size_t length, unsigned *newlines)
 }
 
 int
-content_source_has_8bit(const struct content_source *source, bool header_only, struct error *error)
+content_source_survey(const struct content_source *source, struct downgrade *downgrade, struct error *error)
+{
+	static char room[CONTENT_BLOCK];
+	uint64_t offset = 0;
+
+	while (offset < source->length) {
+		const char *octets;
+		ssize_t length = read_source(source, offset, room, &octets, error);
+
+		if (length == -1)
+			return -1;
+		downgrade_survey(downgrade, octets, (size_t)length);
+		offset += (uint64_t)length;
+	}
+	return downgrade_survey_end(downgrade);
+}
+
+/* Eight octets at a time: all content without 8-bit octets is looked through. */
+static bool
+has_8bit(const char *octets, size_t length)
+{
+	uint64_t word, found = 0;
+
+	for (; length >= sizeof(word) && found == 0; octets += sizeof(word), length -= sizeof(word)) {
+		memcpy(&word, octets, sizeof(word));
+		found = word & 0x8080808080808080u;
+	}
+	for (; length > 0 && found == 0; octets++, length--)
+		found = (unsigned char)*octets & 0x80u;
+	return found != 0;
+}
+
+int
+content_source_has_8bit(const struct content_source *source, enum content_part part, struct error *error)
 {
 	static char room[CONTENT_BLOCK];
 	unsigned newlines = 1;	/* an empty line at the very start ends an empty header */
 	uint64_t offset = 0;
-	size_t i;
 
-	while (offset < source->length && newlines < 2) {
+	while (offset < source->length && (part == CONTENT_BODY || newlines < 2)) {
 		const char *octets;
 		ssize_t length = read_source(source, offset, room, &octets, error);
-		size_t looked;
+		size_t header;
 
 		if (length == -1)
 			return -1;
-		looked = header_only ? header_length(octets, (size_t)length, &newlines) : (size_t)length;
-		for (i = 0; i < looked; i++)
-			if ((unsigned char)octets[i] > 127)
-				return 1;
+		header = header_length(octets, (size_t)length, &newlines);
+		if (part == CONTENT_HEADER ? has_8bit(octets, header) : has_8bit(octets + header, (size_t)length - header))
+			return 1;
 		offset += (uint64_t)length;
 	}
 	return 0;

@@ -2,8 +2,8 @@
  * content_stream - a message's content on its way to the wire
  *
  * Owns:   where it stands. The source is borrowed.
- * Gives:  blocks as they follow 354: dots stuffed, every CR with its LF and every LF with its CR, no line over 998
- *         octets, a CRLF at the very end. The lone dot is the session's.
+ * Gives:  blocks for DATA (dots stuffed; the lone dot is the session's) or for BDAT (dots as they are): every CR
+ *         with its LF and every LF with its CR, no line over 998 octets, a CRLF at the very end.
  *
  * A line that is too long is cut by CRLF and a blank, as Postfix does: nothing is lost, a long header field
  * becomes a folded one, and no piece ever begins with a dot. Content in MAIL.BOX has only CRLF; that a stray
@@ -18,6 +18,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/error.h"
+#include "smtp/downgrade_mime.h"
 
 #define CONTENT_LINE_MAX 998	/* RFC 5321 4.5.3.1.6, without CRLF and without a stuffed dot */
 #define CONTENT_BLOCK 65536	/* octets of the source that make one block */
@@ -31,18 +32,31 @@ struct content_source {
 struct content_stream {
 	struct content_source source;
 	uint64_t offset;
+	bool stuff_dots;
+	struct downgrade *downgrade;	/* borrowed; NULL: nothing is converted */
 	size_t line_length;	/* octets of the line begun on the wire */
 	bool saw_cr;
 	bool ended;
 };
 
-void content_stream_init(struct content_stream *stream, const struct content_source *source);
+/*
+ * stuff_dots for DATA, not for BDAT (RFC 3030 section 2). downgrade, which has surveyed this source, converts what has
+ * 8-bit octets; NULL: nothing is converted.
+ */
+void content_stream_init(struct content_stream *stream, const struct content_source *source, bool stuff_dots,
+    struct downgrade *downgrade);
 
 /* Appends the next block to out. 1: there is more; 0: that was the end; -1 and an error: the source cannot be read, or is
  * shorter than it should be. */
 int content_stream_next(struct content_stream *stream, struct buffer *out, struct error *error);
 
-/* Whether the content, or just its header, has octets above 127. 1, 0, or -1 and an error. */
-int content_source_has_8bit(const struct content_source *source, bool header_only, struct error *error);
+/* Lets downgrade survey the content. 1: it can be converted; 0: it cannot; -1 and an error: it cannot be read. */
+int content_source_survey(const struct content_source *source, struct downgrade *downgrade, struct error *error);
+
+/* The header ends with the first empty line; the body is what follows. */
+enum content_part { CONTENT_HEADER, CONTENT_BODY };
+
+/* Whether that part of the content has octets above 127. 1, 0, or -1 and an error. */
+int content_source_has_8bit(const struct content_source *source, enum content_part part, struct error *error);
 
 #endif

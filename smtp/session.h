@@ -3,8 +3,7 @@
  *
  * Owns:   the state, what the host offers, the commands that wait to leave, the reply being read.
  * Trusts: nobody. A reply that nobody asked for, or of a kind that the command cannot have, ends the session:
- *         a session
- *         that may be out of step is never used again.
+ *         a session that may be out of step is never used again. 421 ends it anywhere, and judges nobody.
  * Gives:  for every recipient of the transaction exactly one verdict, through its judge function, or says that the
  *         session failed (session_failure()) with the rest unjudged.
  *
@@ -35,12 +34,17 @@ struct session_options {
 	bool use_pipelining;
 	bool use_dsn;
 	bool use_8bitmime;
+	bool use_chunking;
 	int64_t timeout_ms[SESSION_STATE_COUNT];
 };
 
 struct session_failure {
 	struct reply_judgement judgement;	/* for recipients without a verdict: always deferred */
-	bool before_mail_reply;			/* the transaction had not begun: nothing can have been delivered */
+	/*
+	 * The host has not answered anything of this transaction: an idle connection that is used again was most
+	 * likely dead already, and the transaction may be repeated over a fresh one at once.
+	 */
+	bool before_mail_reply;
 };
 
 struct session;

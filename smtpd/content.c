@@ -37,25 +37,58 @@ is_header_line(const char *line, size_t length)
 	    memchr(line + name, ':', length - name) == line + name + strspn(line + name, " \t");
 }
 
+/* Where the value begins when the line is a field of that name ("Priority:"), else NULL. */
+static const char *
+value_of(const char *line, const char *name)
+{
+	size_t length = strlen(name);
+
+	if (strncasecmp(line, name, length) != 0)
+		return NULL;
+	return line + length + strspn(line + length, " \t");
+}
+
+/* X-Priority counts from 1, the highest, to 5; the other two have words (RFC 2156 5.3.6, RFC 4021 2.1.54). */
+static void
+judge_priority(struct content *content)
+{
+	static const struct {
+		const char *name, *value;
+		enum message_priority priority;
+	} rows[] = {
+		{ "X-Priority:", "1", PRIORITY_HIGH }, { "X-Priority:", "2", PRIORITY_HIGH },
+		{ "X-Priority:", "4", PRIORITY_LOW }, { "X-Priority:", "5", PRIORITY_LOW },
+		{ "Importance:", "high", PRIORITY_HIGH }, { "Importance:", "low", PRIORITY_LOW },
+		{ "Priority:", "urgent", PRIORITY_HIGH }, { "Priority:", "non-urgent", PRIORITY_LOW },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_COUNT(rows) && content->priority == PRIORITY_NORMAL; i++) {
+		const char *value = value_of(content->line, rows[i].name);
+		size_t length = strlen(rows[i].value);
+
+		if (value != NULL && strncasecmp(value, rows[i].value, length) == 0 &&
+		    (value[length] == '\0' || value[length] == ' ' || value[length] == '\t'))
+			content->priority = rows[i].priority;
+	}
+}
+
 /* A whole header line has passed: what it says that concerns us. */
 static void
 judge_header_line(struct content *content)
 {
-	static const char received[] = "Received:", message_id[] = "Message-ID:";
-	const char *line = content->line;
-	size_t length = content->line_length, skip = sizeof(message_id) - 1;
+	const char *message_id;
+	size_t length = content->line_length;
 
 	content->line[length] = '\0';
-	if (length == 0 || !is_header_line(line, length))
+	if (length == 0 || !is_header_line(content->line, length))
 		content->in_header = false;
-	else if (length >= sizeof(received) - 1 && strncasecmp(line, received, sizeof(received) - 1) == 0)
+	else if (value_of(content->line, "Received:") != NULL)
 		content->received_fields++;
-	else if (length > skip && content->message_id[0] == '\0' && strncasecmp(line, message_id, skip) == 0) {
-		while (skip < length && (line[skip] == ' ' || line[skip] == '\t'))
-			skip++;
-		memcpy(content->message_id, line + skip, length - skip);
-		content->message_id[length - skip] = '\0';
-	}
+	else if (content->message_id[0] == '\0' && (message_id = value_of(content->line, "Message-ID:")) != NULL)
+		strcpy(content->message_id, message_id);
+	else
+		judge_priority(content);
 	content->line_length = 0;
 }
 

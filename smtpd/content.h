@@ -4,7 +4,8 @@
  * Trusts: nobody. Only CRLF.CRLF ends the data of DATA, and only the count ends that of BDAT. A CR or LF alone and
  *         a NUL make the message refusable, never two messages of one: reading goes on to the true end. From then
  *         on nothing more is kept.
- * Sees:   the header's Received fields (the hop count), its size, and its Message-ID, for the log.
+ * Sees:   the header's Received fields (the hop count), its size, what it says of the message's priority, and its
+ *         Message-ID, for the log.
  */
 #ifndef SMTPD_CONTENT_H
 #define SMTPD_CONTENT_H
@@ -14,6 +15,7 @@
 #include <stdint.h>
 
 #include "common/base/buffer.h"
+#include "common/mail/envelope.h"
 
 #define CONTENT_FIELD_MAX 200	/* octets of a header line that are looked at */
 
@@ -37,6 +39,7 @@ struct content {
 	size_t header_length;
 	size_t header_limit;
 	unsigned received_fields;
+	enum message_priority priority;	/* of the first field that asks for another than normal */
 	char line[CONTENT_FIELD_MAX];	/* the start of the current header line */
 	size_t line_length;
 	char message_id[CONTENT_FIELD_MAX];	/* "" when there is none */

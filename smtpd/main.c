@@ -9,7 +9,6 @@
  */
 #include <unistd.h>
 
-#include "smtpd/connection.h"
 #include "smtpd/listener.h"
 #include "smtpd/server.h"
 
@@ -62,7 +61,7 @@ no_longer_listening(struct worker *worker, enum listen_purpose purpose, const ch
 static void
 client(struct worker *worker, uint32_t uid, int socket)
 {
-	connection_open_local(worker_context(worker), socket, uid);
+	server_take_local_client(worker_context(worker), socket, uid);
 }
 
 static void

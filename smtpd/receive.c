@@ -126,6 +126,8 @@ end_message(struct session *session)
 	}
 	transaction->envelope.hops = (uint16_t)(transaction->content.received_fields < UINT16_MAX ?
 	    transaction->content.received_fields : UINT16_MAX);
+	if (rules_configuration(session->rules)->smtp_in_message_priority.number != 0)
+		transaction->envelope.priority = transaction->content.priority;
 	session_enter(session, SESSION_STORING);
 	session->wait = SESSION_WAITS_FOR_DEPOSIT;
 }

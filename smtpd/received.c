@@ -8,7 +8,7 @@
 #include "smtpd/session.h"
 
 #define HELO_SHOWN 255		/* octets of what the client called itself */
-#define ADDRESS_SHOWN 320	/* a longer recipient is left out of "for" */
+#define ADDRESS_SHOWN 320	/* octets; a longer recipient is left out of "for" */
 
 /* Octets that a domain or an address literal may have; everything else becomes '?'. */
 static void
@@ -39,6 +39,18 @@ append_from(struct buffer *out, const struct session *session)
 	buffer_printf(out, " ([%s%s])\r\n\t", strchr(client->address, ':') != NULL ? "IPv6:" : "", client->address);
 }
 
+/* A "for" beyond ASCII would make the message need SMTPUTF8 at its next hop, for nothing but our own words. */
+static bool
+can_be_shown(const char *address)
+{
+	size_t length = strlen(address);
+
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)address[i] > 127)
+			return false;
+	return length <= ADDRESS_SHOWN;
+}
+
 void
 received_append(struct buffer *out, const struct session *session)
 {
@@ -60,7 +72,7 @@ received_append(struct buffer *out, const struct session *session)
 	if (!session->client.is_local_user)
 		buffer_printf(out, "with %s ", envelope->protocol);
 	buffer_printf(out, "id %s", id);
-	if (envelope->recipient_count == 1 && strlen(envelope->recipients[0].address) <= ADDRESS_SHOWN)
+	if (envelope->recipient_count == 1 && can_be_shown(envelope->recipients[0].address))
 		buffer_printf(out, "\r\n\tfor <%s>", envelope->recipients[0].address);
 	buffer_printf(out, ";\r\n\t%s\r\n", date);
 }

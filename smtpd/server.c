@@ -2,11 +2,13 @@
 #include "smtpd/server.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
+#include "common/base/memory.h"
 #include "common/ipc/directory.h"
 #include "common/ipc/deposit.h"
 #include "common/ipc/dns.h"
@@ -44,12 +46,33 @@ static void
 open_ports(void *context)
 {
 	struct server *server = context;
+	struct early_client *client;
 
 	if (server->is_open)
 		return;
 	server->is_open = true;
 	evtimer_del(server->opening_timer);
 	listeners_resume(server);
+	while ((client = STAILQ_FIRST(&server->early_clients)) != NULL) {
+		STAILQ_REMOVE_HEAD(&server->early_clients, next);
+		connection_open_local(server, client->socket, client->user_id);
+		free(client);
+	}
+}
+
+void
+server_take_local_client(struct server *server, int socket, uint32_t user_id)
+{
+	struct early_client *client;
+
+	if (server->is_open) {
+		connection_open_local(server, socket, user_id);
+		return;
+	}
+	client = memory_new(1, sizeof(*client));
+	client->socket = socket;
+	client->user_id = user_id;
+	STAILQ_INSERT_TAIL(&server->early_clients, client, next);
 }
 
 static void
@@ -80,6 +103,7 @@ server_start(struct server *server, struct worker *worker)
 	server->base = worker_event_base(worker);
 	TAILQ_INIT(&server->connections);
 	TAILQ_INIT(&server->listeners);
+	STAILQ_INIT(&server->early_clients);
 	server->depositor = depositor_new(&server->shared, &events, server);
 	server->opening_timer = evtimer_new(server->base, on_opening_timer, server);
 	evtimer_add(server->opening_timer, &longest);
@@ -147,6 +171,7 @@ server_drain(struct server *server, deadline_t deadline)
 	if (server->drain_timer != NULL)
 		return;
 	listeners_close_all(server);
+	open_ports(server);
 	server->drain_timer = evtimer_new(server->base, on_drain_deadline, server);
 	evtimer_add(server->drain_timer, &wait);
 	connections_drain(server);
@@ -182,6 +207,7 @@ server_stop(struct server *server)
 	if (server->worker == NULL)
 		return;
 	listeners_close_all(server);
+	open_ports(server);
 	connections_close_all(server);
 	event_free(server->opening_timer);
 	if (server->drain_timer != NULL)

@@ -22,6 +22,13 @@ struct connection;
 struct event;
 struct listener;
 
+/* A local client that master handed over before transactions could begin. */
+struct early_client {
+	STAILQ_ENTRY(early_client) next;
+	int socket;
+	uint32_t user_id;
+};
+
 TAILQ_HEAD(connection_list, connection);
 TAILQ_HEAD(listener_list, listener);
 
@@ -39,6 +46,7 @@ struct server {
 	struct listener_list listeners;
 	struct event *opening_timer;		/* the longest wait before the ports are served */
 	bool is_open;				/* they are */
+	STAILQ_HEAD(, early_client) early_clients;	/* while they are not */
 	struct event *drain_timer;		/* NULL until the service stops */
 	long processes;				/* smtpd processes that share the ports */
 	uint64_t connections_accepted;
@@ -52,6 +60,8 @@ void server_count_processes(struct server *server, const struct settings *settin
 void server_start(struct server *server, struct worker *worker);
 void server_reload(struct server *server);
 void server_introduce(struct server *server, const struct ipc_protocol *protocol, int socket);
+/* Takes over a local client of this user. */
+void server_take_local_client(struct server *server, int socket, uint32_t user_id);
 /* Ends what can end, the rest by the deadline; then says worker_drained(). */
 void server_drain(struct server *server, deadline_t deadline);
 /* A connection has gone. */

@@ -2,6 +2,7 @@
 #include "common/base/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static int64_t
@@ -95,4 +96,14 @@ clock_format_rfc3339(int64_t wall_ms, char text[static 32])
 
 	gmtime_r(&seconds, &utc);
 	strftime(text, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+void
+clock_format_rfc3339_ms(int64_t wall_ms, char text[static 32])
+{
+	size_t length;
+
+	clock_format_rfc3339(wall_ms, text);
+	length = strlen(text);
+	snprintf(text + length - 1, 32 - (length - 1), ".%03dZ", (int)(wall_ms % 1000));
 }

@@ -33,5 +33,7 @@ struct timeval deadline_timeval(deadline_t deadline);
 void clock_format_rfc5322(int64_t wall_ms, char text[static 40]);
 /* RFC 3339 in UTC, e.g. "2026-11-22T12:12:38Z". text holds 32 bytes. */
 void clock_format_rfc3339(int64_t wall_ms, char text[static 32]);
+/* The same with milliseconds, "2026-11-22T12:12:38.250Z". text holds 32 bytes. */
+void clock_format_rfc3339_ms(int64_t wall_ms, char text[static 32]);
 
 #endif

@@ -32,6 +32,18 @@ check_organizations(struct check *check, const struct setting *list, const char 
 			    "found \"%s\"; allowed: */Unit/Organization", list->items[i].text);
 }
 
+/* A connection has one source address, and each family one to choose from. */
+static void
+check_source_addresses(struct check *check, const struct setting *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		for (size_t j = 0; j < i; j++)
+			if (!strchr(list->items[i].text, ':') == !strchr(list->items[j].text, ':'))
+				report_error(check->report, list->items[i].at, "smtp_source_addresses",
+				    "found %s beside %s; allowed: at most one IPv4 address and one IPv6 address",
+				    list->items[i].text, list->items[j].text);
+}
+
 /* Mistakes inside one document, in force or not. */
 static void
 check_document(struct check *check, const struct document_configuration *one)
@@ -39,6 +51,7 @@ check_document(struct check *check, const struct document_configuration *one)
 	check_reply(check, &one->dns_blacklist_reply, "dns_blacklist_reply", 2);
 	check_reply(check, &one->private_blacklist_reply, "private_blacklist_reply", 1);
 	check_reply(check, &one->smtp_greeting, "smtp_greeting", 1);
+	check_source_addresses(check, &one->smtp_source_addresses);
 	check_organizations(check, &one->allow_mail_from_organizations, "allow_mail_from_organizations");
 	check_organizations(check, &one->deny_mail_from_organizations, "deny_mail_from_organizations");
 	if (one->smtp_in_smtputf8.number && !one->smtp_in_8bitmime.number && one->smtp_in_8bitmime.given)

@@ -35,6 +35,20 @@ check_row(struct check *check, enum document_kind kind, const void *defaults, co
 	}
 }
 
+/* Of our own server's port for outbound SMTP: what one may not expect of a value. */
+static void
+check_outbound_port(struct check *check)
+{
+	const struct setting *status = &check->settings->server.smtp_outbound_tcp_status;
+
+	if (status->number == SMTP_OUTBOUND_TCP_STATUS_NEGOTIATED_TLS)
+		report_warning(check->report, status->at, "smtp_outbound.tcp_status",
+		    "negotiated_tls has the effect of enabled in this version: mail leaves without TLS");
+	else if (status->number == SMTP_OUTBOUND_TCP_STATUS_DISABLED)
+		report_warning(check->report, status->at, "smtp_outbound.tcp_status",
+		    "disabled: no mail leaves by SMTP, it waits");
+}
+
 void
 check_effect(struct check *check)
 {
@@ -48,4 +62,5 @@ check_effect(struct check *check)
 				check_row(check, (enum document_kind)kind, defaults, &document_rows[kind].settings[i]);
 	}
 	buffer_free(&problems);
+	check_outbound_port(check);
 }

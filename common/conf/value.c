@@ -142,10 +142,10 @@ describe_text(enum value_type type)
 	case TYPE_ADDRESS: return "an Internet address such as jane.doe@acme.com";
 	case TYPE_MAIL_NAME: return "an Internet address or a Notes name";
 	case TYPE_PATH: return "an absolute path";
-	case TYPE_NEXT_HOP: return "host, host:port, [address] or [address]:port, with lmtp: before it for LMTP; "
-	    "or \"\"";
-	case TYPE_LOCAL_DELIVERY: return "maildir, or lmtp: followed by host, host:port, [address] or "
-	    "[address]:port";
+	case TYPE_NEXT_HOP: return "a domain, whose MX records count, [host] or [address], each with or without "
+	    ":port, with lmtp: before it for LMTP; or \"\"";
+	case TYPE_LOCAL_DELIVERY: return "maildir, or lmtp: followed by host or [address], each with or without "
+	    ":port";
 	case TYPE_TIME_RANGE: return "a time range such as 08:00-22:00";
 	case TYPE_CHARACTER: return "one printable ASCII character that is no letter, digit or @";
 	case TYPE_SECRET: return "a password";
@@ -162,6 +162,7 @@ describe_text(enum value_type type)
 	case TYPE_LIST_RECIPIENT_ENTRY: return "Internet addresses and groups";
 	case TYPE_LIST_LISTEN_ADDRESS: return "*, IPv4 addresses, IPv6 addresses in brackets";
 	case TYPE_LIST_NAMESERVER: return "addresses, or address@port";
+	case TYPE_LIST_SOURCE_ADDRESS: return "at most one IPv4 address and one IPv6 address";
 	default: return "text";
 	}
 }

@@ -184,11 +184,23 @@ append_ip_address(const char *text, size_t length, bool brackets, struct buffer 
 	    buffer_printf(canonical, brackets ? "[%s]" : "%s", shown);
 }
 
-/* host, host:port, [address], [address]:port; with lmtp: before it for LMTP. */
+/* A host name, in lower case. Four numbers would be asked for in the DNS: they need brackets. */
+static bool
+append_host_name(const char *text, size_t length, struct buffer *canonical)
+{
+	char host[ADDRESS_DOMAIN_MAX + 1];
+
+	if (length == 0 || length >= sizeof(host))
+		return false;
+	memcpy(host, text, length);
+	host[length] = '\0';
+	return is_domain(host, true) && strspn(host, "0123456789.") != length && append_lower(canonical, host);
+}
+
+/* domain, [host], [address], each with or without :port; with lmtp: before it for LMTP. */
 static bool
 parse_next_hop(const char *text, struct buffer *canonical)
 {
-	char host[ADDRESS_DOMAIN_MAX + 1];
 	size_t length;
 
 	if (strncmp(text, "lmtp:", 5) == 0) {
@@ -197,18 +209,14 @@ parse_next_hop(const char *text, struct buffer *canonical)
 	}
 	if (text[0] == '[') {
 		length = strcspn(text, "]");
-		if (text[length] != ']' || !append_ip_address(text + 1, length - 1, true, canonical))
+		if (text[length] != ']' || (!append_ip_address(text + 1, length - 1, true, canonical) &&
+		    !(buffer_append_byte(canonical, '[') && append_host_name(text + 1, length - 1, canonical) &&
+		    buffer_append_byte(canonical, ']'))))
 			return false;
 		length++;
 	} else {
 		length = strcspn(text, ":");
-		if (length == 0 || length >= sizeof(host))
-			return false;
-		memcpy(host, text, length);
-		host[length] = '\0';
-		/* Four numbers would be asked for in the DNS: they need brackets. */
-		if (!is_domain(host, true) || strspn(host, "0123456789.") == length || !append_lower(canonical,
-		    host))
+		if (!append_host_name(text, length, canonical))
 			return false;
 	}
 	if (text[length] == '\0')
@@ -240,6 +248,16 @@ parse_nameserver(const char *text, struct buffer *canonical)
 		return false;
 	return text[length] == '\0' || (port_is_valid(text + length + 1) && buffer_append_string(canonical,
 	    text + length));
+}
+
+/* An address without brackets, which they may have around them in the file. */
+static bool
+parse_source_address(const char *text, struct buffer *canonical)
+{
+	size_t length = strlen(text);
+	bool brackets = length > 2 && text[0] == '[' && text[length - 1] == ']';
+
+	return append_ip_address(text + brackets, length - 2 * brackets, false, canonical);
 }
 
 /* ---- the rest ---- */
@@ -346,6 +364,8 @@ value_parse_text(const struct setting_row *row, const char *text, struct buffer 
 		return parse_listen_address(text, canonical);
 	case TYPE_LIST_NAMESERVER:
 		return parse_nameserver(text, canonical);
+	case TYPE_LIST_SOURCE_ADDRESS:
+		return parse_source_address(text, canonical);
 	default:
 		return buffer_append_string(canonical, text);
 	}

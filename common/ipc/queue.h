@@ -6,6 +6,6 @@
 #define IPC_PROTOCOL queue
 #include "common/ipc/declare.h"
 
-enum queue_action_kind { QUEUE_HOLD, QUEUE_RELEASE, QUEUE_RETRY, QUEUE_REMOVE };
+enum queue_action_kind { QUEUE_HOLD, QUEUE_RELEASE, QUEUE_RETRY, QUEUE_REMOVE, QUEUE_ROUTE };
 
 #endif

@@ -133,7 +133,7 @@ log_format_json(struct buffer *line, enum log_event_number event, const char *co
 	char time[32];
 	unsigned i;
 
-	clock_format_rfc3339(wall_ms, time);
+	clock_format_rfc3339_ms(wall_ms, time);
 	buffer_printf(line, "{\"time\":\"%s\",\"source\":\"%s\",\"pid\":%u,\"severity\":\"%s\",\"event\":\"%s\"",
 	    time, program, process, severity_names[row->severity], row->name);
 	for (i = 0; i < count; i++) {

@@ -125,7 +125,7 @@ write_to_standard_error(enum log_event_number event, int64_t wall_ms, const char
 	struct buffer line = BUFFER_INITIALIZER(0);
 	char time[32];
 
-	clock_format_rfc3339(wall_ms, time);
+	clock_format_rfc3339_ms(wall_ms, time);
 	buffer_printf(&line, "%s %s[%ld]: ", time, program_name, (long)process_number());
 	log_format_text(&line, event, values, count);
 	buffer_append_byte(&line, '\n');

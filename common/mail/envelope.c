@@ -8,6 +8,8 @@
 #include "common/base/wire.h"
 
 #define VERSION 1
+#define DELAY_REPORTED 1	/* marks of a recipient */
+#define WAITS_FOR_TURN 2
 #define SMALLEST_RECIPIENT 62	/* no encoded recipient is shorter: bounds the array before it is allocated */
 
 void
@@ -120,7 +122,8 @@ encode_recipient(const struct envelope_recipient *recipient, struct buffer *out)
 	    wire_put_u32(out, recipient->attempts) && wire_put_u64(out, (uint64_t)recipient->next_attempt_ms) &&
 	    wire_put_u8(out, (uint8_t)recipient->failure) && put_remark(out, recipient->status) &&
 	    put_remark(out, recipient->reason) && put_remark(out, recipient->remote_host) &&
-	    wire_put_u8(out, recipient->delay_reported);
+	    wire_put_u8(out, (uint8_t)((recipient->delay_reported ? DELAY_REPORTED : 0) |
+	    (recipient->waits_for_turn ? WAITS_FOR_TURN : 0)));
 }
 
 static bool
@@ -199,6 +202,7 @@ decode_recipient(struct wire_reader *reader, struct envelope *envelope)
 {
 	size_t count = envelope->recipient_count;
 	struct envelope_recipient *recipient = append_recipient(envelope);
+	uint8_t marks;
 
 	recipient->number = wire_get_u32(reader);
 	recipient->address = get_copy(reader);
@@ -216,7 +220,9 @@ decode_recipient(struct wire_reader *reader, struct envelope *envelope)
 	recipient->status = get_optional(reader);
 	recipient->reason = get_optional(reader);
 	recipient->remote_host = get_optional(reader);
-	recipient->delay_reported = get_choice(reader, 1);
+	marks = get_choice(reader, DELAY_REPORTED | WAITS_FOR_TURN);
+	recipient->delay_reported = (marks & DELAY_REPORTED) != 0;
+	recipient->waits_for_turn = (marks & WAITS_FOR_TURN) != 0;
 	if (count > 0 && recipient->number <= envelope->recipients[count - 1].number)
 		reader->failed = true;
 }

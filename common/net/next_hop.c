@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/mail/idn.h"
+
 bool
 socket_address_make(const void *octets, size_t length, uint16_t port, union socket_address *address_out)
 {
@@ -74,18 +76,18 @@ parse_port(const char *text, uint16_t *port)
 	return true;
 }
 
-/* A name, in lower case and without its last dot. One that ends in a number is a mistyped address. */
+/* A name, in A-labels, lower case and without its last dot. One that ends in a number is a mistyped address. */
 static bool
-parse_name(const char *text, size_t length, char *name)
+parse_name(const char *text, size_t length, char name[static ADDRESS_DOMAIN_MAX + 1])
 {
+	char given[ADDRESS_DOMAIN_MAX + 1];
 	const char *last_label;
-	size_t i;
 
-	for (i = 0; i < length; i++)
-		name[i] = (char)tolower((unsigned char)text[i]);
-	if (length > 1 && name[length - 1] == '.')
+	if (length > 1 && text[length - 1] == '.')
 		length--;
-	name[length] = '\0';
+	snprintf(given, sizeof(given), "%.*s", (int)length, text);
+	if (!domain_to_ascii(given, name))
+		return false;
 	last_label = strrchr(name, '.') != NULL ? strrchr(name, '.') + 1 : name;
 	return domain_is_valid(name, false) && last_label[strspn(last_label, "0123456789")] != '\0';
 }

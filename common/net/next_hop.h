@@ -23,7 +23,7 @@ union socket_address {
 };
 
 struct next_hop {
-	char host[ADDRESS_DOMAIN_MAX + 1];	/* the name in lower case, or the address in its brackets */
+	char host[ADDRESS_DOMAIN_MAX + 1];	/* the name in lower case and A-labels, or the address in its brackets */
 	uint16_t port;
 	bool by_mx;				/* a domain */
 	bool is_literal;			/* an address */

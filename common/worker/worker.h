@@ -29,10 +29,13 @@ enum listen_purpose { LISTEN_SMTP, LISTEN_SMTPS, LISTEN_SUBMISSION };
 /* What a program answers a peer with: the handlers of one pair. Given back by the introduced hook. */
 struct worker_hooks {
 	enum role role;
-	/* With rights: read what the jail hides (time zone, trust anchors), open folders. May be NULL. */
+	/* With rights: read what the jail hides (the time zone), open folders. May be NULL. */
 	void (*before_jail)(struct worker *worker);
 	/* Without rights, settings known, peers not yet introduced. May be NULL. */
 	void (*after_jail)(struct worker *worker);
+	/* A file that master opened for this program (worker.def says which), for it to read and close: behind the jail, or in
+	 * the reloaded hook that follows. May be NULL. */
+	void (*file)(struct worker *worker, const char *name, int file);
 	/* New settings are in force (worker_settings()). Not called for the first ones. Sessions in progress keep theirs by
 	 * settings_hold(). May be NULL. */
 	void (*reloaded)(struct worker *worker);

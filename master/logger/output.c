@@ -296,7 +296,7 @@ append_line(struct output *output, struct buffer *line, const char *program, uin
 		log_format_json(line, event, values, count, program, process, wall_ms);
 	} else {
 		if (output->destination != TO_SYSLOG) {
-			clock_format_rfc3339(wall_ms, time);
+			clock_format_rfc3339_ms(wall_ms, time);
 			buffer_printf(line, "%s %s[%u]: ", time, program, process);
 		}
 		log_format_text(line, event, values, count);

@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/ipc/control.h"
+#include "master/matador/command.h"
+#include "master/matador/place.h"
 
 struct exchange {
 	struct event_base *base;
@@ -94,4 +97,23 @@ control_ask(const char *path, const char *command, const char *argument, void (*
 		return 0;
 	buffer_free(&reply->text);
 	return error_set(error, ERROR_SYSTEM, "master ended the conversation: %s", exchange.reason);
+}
+
+int
+control_connect(const char *folder, char **argv, const char *program, int *socket_out)
+{
+	struct error error = ERROR_INITIALIZER;
+	struct control_reply reply;
+	struct place place;
+	int status = EX_OK;
+
+	if (place_find(folder, &place, &error) == -1)
+		return command_fail(argv, EX_CONFIG, "%s", error.text);
+	if (control_ask(place.control_socket, "connect", program, NULL, NULL, &reply, &error) == -1)
+		return command_fail(argv, EX_UNAVAILABLE, "%s", error.text);
+	if (reply.socket == -1)
+		status = command_fail(argv, reply.status != EX_OK ? reply.status : EX_TEMPFAIL, "%s", buffer_text(&reply.text));
+	*socket_out = reply.socket;
+	buffer_free(&reply.text);
+	return status;
 }

@@ -18,4 +18,10 @@ struct control_reply {
 int control_ask(const char *path, const char *command, const char *argument, void (*line)(void *context, const char *text),
     void *context, struct control_reply *reply, struct error *error);
 
+/*
+ * Asks master for a pair to a program ("router"). An exit status: EX_OK and the caller's end, or why not, which was said on standard
+ * error: EX_UNAVAILABLE when the service does not run, EX_TEMPFAIL when the program is not ready.
+ */
+int control_connect(const char *folder, char **argv, const char *program, int *socket_out);
+
 #endif

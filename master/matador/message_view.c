@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/identifier.h"
+#include "master/matador/json_text.h"
 
 #define DESTINATION_SIZE (ENVELOPE_TEXT_MAX + 32)
 
@@ -151,41 +152,6 @@ message_view_whole(struct buffer *out, const struct store_item *item)
 
 /* ---- JSON ---- */
 
-/* Length of the UTF-8 character at text, 0 when there is none. */
-static size_t
-utf8_length(const unsigned char *text)
-{
-	size_t length = text[0] < 0x80 ? 1 : text[0] >= 0xc2 && text[0] < 0xe0 ? 2 : (text[0] & 0xf0) == 0xe0 ? 3 :
-	    text[0] >= 0xf0 && text[0] < 0xf5 ? 4 : 0;
-
-	for (size_t i = 1; i < length; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] >= 0xa0) || (text[0] == 0xf0 && text[1] < 0x90) ||
-	    (text[0] == 0xf4 && text[1] >= 0x90))
-		return 0;
-	return length;
-}
-
-/* JSON is UTF-8, mail need not be: what is not becomes U+FFFD. */
-static void
-add_text(cJSON *object, const char *name, const char *text)
-{
-	struct buffer clean = BUFFER_INITIALIZER(0);
-
-	for (const unsigned char *next = (const unsigned char *)(text == NULL ? "" : text); *next != '\0';) {
-		size_t length = utf8_length(next);
-
-		if (length == 0)
-			buffer_append_string(&clean, "\xef\xbf\xbd");
-		else
-			buffer_append(&clean, next, length);
-		next += length == 0 ? 1 : length;
-	}
-	cJSON_AddStringToObject(object, name, buffer_text(&clean));
-	buffer_free(&clean);
-}
-
 static void
 add_time(cJSON *object, const char *name, int64_t wall_ms)
 {
@@ -205,11 +171,11 @@ recipient_object(const struct envelope_recipient *recipient)
 	cJSON *object = cJSON_CreateObject();
 	char destination[DESTINATION_SIZE];
 
-	add_text(object, "address", recipient->address);
+	json_add_text(object, "address", recipient->address);
 	cJSON_AddStringToObject(object, "state", state_name(recipient));
-	add_text(object, "destination", destination_text(recipient, destination));
-	add_text(object, "reason", recipient->reason);
-	add_text(object, "status", recipient->status);
+	json_add_text(object, "destination", destination_text(recipient, destination));
+	json_add_text(object, "reason", recipient->reason);
+	json_add_text(object, "status", recipient->status);
 	cJSON_AddNumberToObject(object, "attempts", recipient->attempts);
 	add_time(object, "next_attempt", is_done(recipient) ? 0 : recipient->next_attempt_ms);
 	return object;
@@ -226,7 +192,7 @@ message_view_json(struct buffer *out, const struct store_item *item)
 
 	identifier_format(envelope->id, id);
 	cJSON_AddStringToObject(object, "id", id);
-	add_text(object, "sender", envelope->sender);
+	json_add_text(object, "sender", envelope->sender);
 	recipients = cJSON_AddArrayToObject(object, "recipients");
 	for (size_t i = 0; i < envelope->recipient_count; i++)
 		cJSON_AddItemToArray(recipients, recipient_object(&envelope->recipients[i]));

@@ -1,4 +1,4 @@
-/* queue - list, show, export, hold, release, retry, remove: what the administrator asks of MAIL.BOX; verify */
+/* queue - list, show, export, hold, release, retry, remove, route: what the administrator asks of MAIL.BOX */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,11 +6,8 @@
 
 #include "common/base/identifier.h"
 #include "master/matador/command.h"
-#include "master/matador/control_client.h"
 #include "master/matador/message_view.h"
-#include "master/matador/place.h"
 #include "master/matador/queue_source.h"
-#include "qmgr/store/offline.h"
 
 struct list_output {
 	bool json;
@@ -242,44 +239,29 @@ command_queue_remove(const char *folder, int argc, char **argv)
 	return act(folder, argc, argv, QUEUE_REMOVE, "removed");
 }
 
-/* ---- verify ---- */
-
-static void
-print_finding(void *context UNUSED, uint64_t id, const char *segment, uint64_t offset, const char *text)
-{
-	char id_text[IDENTIFIER_TEXT_SIZE] = "-";
-
-	if (id != 0)
-		identifier_format(id, id_text);
-	printf("%s %s:%llu: %s\n", id_text, segment, (unsigned long long)offset, text);
-}
-
 int
-command_verify(const char *folder, int argc, char **argv)
+command_route(const char *folder, int argc, char **argv)
 {
-	struct offline_mailbox *mailbox = NULL;
+	struct choice choice = CHOICE_INITIALIZER;
 	struct error error = ERROR_INITIALIZER;
-	struct control_reply reply;
-	struct place place;
-	char path[PATH_MAX];
-	int findings, status = command_expect_nothing(argc, argv);
+	struct queue_source *source;
+	uint64_t count;
+	int status = command_expect_json(argc, argv, NULL);
 
 	if (status != EX_OK)
 		return status;
-	if (place_find(folder, &place, &error) == -1)
-		return command_fail(argv, EX_CONFIG, "%s", error.text);
-	if (control_ask(place.control_socket, "ping", NULL, NULL, NULL, &reply, &error) == 0) {
-		buffer_free(&reply.text);
-		return command_fail(argv, EX_TEMPFAIL, "the service runs; stop it first");
-	}
-	snprintf(path, sizeof(path), "%.4000s/mailbox", place.spool_directory);
-	if (offline_open(path, &mailbox, &error) == -1)
-		return command_fail(argv, offline_open_status(&error), "%s", error.text);
-	findings = offline_verify(mailbox, print_finding, NULL, &error);
-	offline_close(&mailbox);
-	if (findings == -1)
-		return command_fail(argv, EX_IOERR, "%s", error.text);
-	if (findings == 0)
-		puts("all records and bodies are right");
-	return findings == 0 ? EX_OK : EX_DATAERR;
+	if (optind + 1 != argc || argv[optind][0] == '\0')
+		return command_fail(argv, EX_USAGE, "takes one destination, as queue list shows it, or a domain");
+	choice.destination = argv[optind];
+	status = queue_source_open(folder, argv, true, &source);
+	if (status != EX_OK)
+		return status;
+	if (queue_source_act(source, QUEUE_ROUTE, &choice, &count, &error) == -1)
+		status = command_fail(argv, EX_TEMPFAIL, "%s", error.text);
+	else if (count == 0)
+		status = command_fail(argv, EX_NOINPUT, "no message waits for %s", choice.destination);
+	else
+		printf("%llu message%s to be tried now\n", (unsigned long long)count, count == 1 ? "" : "s");
+	queue_source_close(&source);
+	return status;
 }

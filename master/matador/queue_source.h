@@ -30,7 +30,7 @@ int queue_source_each(struct queue_source *source, const struct choice *choice, 
 int queue_source_export(struct queue_source *source, uint64_t id, queue_item_cb callback, queue_content_cb content,
     void *context, struct error *error);
 
-/* hold, release, retry, remove; only online. *count_out messages were changed. */
+/* hold, release, retry, remove, route; only online. *count_out messages were changed. */
 int queue_source_act(struct queue_source *source, enum queue_action_kind action, const struct choice *choice,
     uint64_t *count_out, struct error *error);
 

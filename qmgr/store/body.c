@@ -15,6 +15,7 @@
 #include "common/base/memory.h"
 #include "qmgr/store/body.h"
 #include "qmgr/store/crc32c.h"
+#include "qmgr/store/damage.h"
 #include "qmgr/store/internal.h"
 
 #define READ_SIZE (128 * 1024)
@@ -65,11 +66,7 @@ body_measure(int file, uint64_t *length_out, uint32_t *crc_out, struct error *er
 
 	*length_out = 0;
 	*crc_out = 0;
-	while ((got = pread(file, room, READ_SIZE, (off_t)*length_out)) != 0) {
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			break;
+	while ((got = segment_pread(file, room, READ_SIZE, *length_out)) > 0) {
 		*crc_out = crc32c(*crc_out, room, (size_t)got);
 		*length_out += (uint64_t)got;
 	}
@@ -248,10 +245,10 @@ open_work(struct store *store, struct job *work)
 	struct body_job *job = (struct body_job *)work;
 	char path[BODY_PATH_SIZE];
 	struct stat status;
-	uint64_t length = 0;
-	uint32_t crc = 0;
+	uint64_t length = job->length;
+	uint32_t crc = job->crc;
 	struct error error;
-	int file;
+	int file, result;
 
 	body_path(job->id, path);
 	file = openat(store->bodies, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -260,22 +257,21 @@ open_work(struct store *store, struct job *work)
 			error_set(&error, ERROR_DAMAGED, "body %s is missing", path);
 		else
 			error_system(&error, errno, "open body %s", path);
-	} else if (!job->sound && body_measure(file, &length, &crc, &error) == 0 &&
-	    (length != job->length || crc != job->crc)) {
+	} else if ((result = job->sound ? 0 : body_measure(file, &length, &crc, &error)) < 0) {
+		error_prefix(&error, "%s", path);
+	} else if ((uint64_t)status.st_size != job->length || length != job->length || crc != job->crc) {
 		error_set(&error, ERROR_DAMAGED, "body %s does not verify", path);
-	} else if (job->sound && (uint64_t)status.st_size != job->length) {
-		error_set(&error, ERROR_DAMAGED, "body %s was cut short", path);
-	} else if (job->sound || length == job->length) {
+	} else {
 		if (!job->sound)
 			body_note_sound(store, job->id);
 		body_answer(store, job->callback, job->context, job->id, file, job->length, NULL);
 		free(job);
 		return;
 	}
+	if (error.kind == ERROR_DAMAGED && (file < 0 || damage_set_aside_body(&store->journal, job->id, file)))
+		store_say_damaged(store, 0, 0, job->length, job->id);
 	if (file >= 0)
 		close(file);
-	if (error.kind == ERROR_DAMAGED)
-		store_say_damaged(store, 0, 0, job->length, job->id);
 	body_answer(store, job->callback, job->context, job->id, -1, 0, &error);
 	free(job);
 }

@@ -86,9 +86,17 @@ obtain_segment(struct store *store, uint64_t needed, bool results, struct segmen
 	return error_prefix(error, "new segment");
 }
 
+/* A header that may or may not be on the disk says that the segment before it ends here: nothing more may be written there. */
+static void
+leave_current(struct committer *committer)
+{
+	if (committer->file >= 0)
+		close(committer->file);
+	committer->file = -1;
+}
+
 static int
-write_header(struct store *store, struct segment *segment, uint64_t *serial_out, uint64_t *oldest_out,
-    struct error *error)
+write_header(struct store *store, struct segment *segment, struct segment_header *header_out, struct error *error)
 {
 	struct committer *committer = &store->committer;
 	struct segment_header header = { .epoch = store->journal.epoch, .first = committer->next_sequence,
@@ -110,12 +118,12 @@ write_header(struct store *store, struct segment *segment, uint64_t *serial_out,
 	    fsync(store->journal.directory) < 0) {
 		error_system(error, errno, "header of %s", name);
 		close(file);
+		leave_current(committer);
 		return -1;
 	}
 	*segment = (struct segment){ .serial = header.serial, .epoch = header.epoch, .first = header.first,
 		.end = header.end, .size = segment->size, .mailbox = header.mailbox, .number = segment->number };
-	*serial_out = header.serial;
-	*oldest_out = header.oldest;
+	*header_out = header;
 	return file;
 }
 
@@ -144,8 +152,8 @@ static int
 roll(struct store *store, uint64_t needed, bool results, struct error *error)
 {
 	struct committer *committer = &store->committer;
+	struct segment_header header;
 	struct segment segment;
-	uint64_t serial, oldest;
 	int file;
 
 	if (!deadline_passed(results ? committer->retry : committer->retry_adds))
@@ -155,7 +163,7 @@ roll(struct store *store, uint64_t needed, bool results, struct error *error)
 			wait_before_retry(committer, results);
 		return -1;
 	}
-	file = write_header(store, &segment, &serial, &oldest, error);
+	file = write_header(store, &segment, &header, error);
 	if (file < 0) {
 		wait_before_retry(committer, true);
 		leave_segment(store, &segment);
@@ -166,13 +174,12 @@ roll(struct store *store, uint64_t needed, bool results, struct error *error)
 	if (committer->file >= 0)
 		close(committer->file);
 	committer->file = file;
-	committer->serial = serial;
+	committer->header = header;
 	committer->offset = SEGMENT_DATA;
-	committer->size = segment.size;
 	committer->retry = committer->retry_adds = 0;
 	pthread_mutex_lock(&store->lock);
 	segment_list_append(&store->journal.used, &segment);
-	store->journal.durable_oldest = oldest;
+	store->journal.durable_oldest = header.oldest;
 	pthread_mutex_unlock(&store->lock);
 	store_set_trouble(store, TROUBLE_FLUSH, false);
 	reader_wake(store);
@@ -249,7 +256,7 @@ finish(struct store *store, struct store_batch *first, const struct error *error
 static bool
 fits(const struct committer *committer, uint64_t octets)
 {
-	return committer->file >= 0 && committer->offset + align_up(octets, SEGMENT_PAGE) <= committer->size;
+	return committer->file >= 0 && committer->offset + align_up(octets, SEGMENT_PAGE) <= committer->header.size;
 }
 
 /* Copies that hold go first, so that what was asked meanwhile has higher sequences. */
@@ -311,7 +318,7 @@ seal(struct store *store, struct store_batch *batch, uint64_t offset)
 	batch->offset = offset;
 	batch->head = (struct record_head){ .length = (uint32_t)length,
 		.entries_length = (uint32_t)(batch->octets.length - RECORD_HEAD_SIZE), .count = (uint16_t)batch->entry_count,
-		.sequence = committer->next_sequence++, .serial = committer->serial, .flushed = committer->flushed,
+		.sequence = committer->next_sequence++, .serial = committer->header.serial, .flushed = committer->flushed,
 		.mailbox = store->journal.mailbox };
 	record_seal(batch->octets.data, &batch->head);
 	vector_add(committer, batch->octets.data, batch->octets.length);
@@ -376,7 +383,7 @@ give_up_segment(struct store *store, const struct error *error)
 	uint32_t number = 0;
 
 	pthread_mutex_lock(&store->lock);
-	segment = journal_segment(&store->journal, committer->serial);
+	segment = journal_segment(&store->journal, committer->header.serial);
 	if (segment != NULL) {
 		segment->suspect = true;
 		number = segment->number;
@@ -571,6 +578,24 @@ committer_start(struct store *store, struct error *error)
 	return 0;
 }
 
+/*
+ * An orderly stop says in the header up to where there are records, so that a start can tell an end that was lost while the
+ * service was stopped from the torn tail of a crash. One header is whole at any time; if neither can be written nothing is lost.
+ */
+static void
+close_segment(struct committer *committer)
+{
+	char page[SEGMENT_PAGE];
+
+	committer->header.closed = committer->flushed;
+	segment_header_encode(&committer->header, page);
+	for (off_t offset = SEGMENT_PAGE; offset >= 0; offset -= SEGMENT_PAGE)
+		if (pwrite(committer->file, page, sizeof(page), offset) != sizeof(page) || fdatasync(committer->file) < 0)
+			break;
+	close(committer->file);
+	committer->file = -1;
+}
+
 void
 committer_stop(struct store *store)
 {
@@ -585,8 +610,7 @@ committer_stop(struct store *store)
 		committer->started = false;
 	}
 	if (committer->file >= 0)
-		close(committer->file);
-	committer->file = -1;
+		close_segment(committer);
 	free(committer->vectors);
 	committer->vectors = NULL;
 }

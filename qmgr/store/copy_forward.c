@@ -21,6 +21,7 @@
 #define STEP_RECORDS 512
 #define OUTSTANDING_MAX (4 * 1024 * 1024)
 #define PASS_PAUSE_MS 1000
+#define PATIENT_PASSES 600		/* so long a content that cannot be read is waited for; then it counts as lost */
 #define DISK_CHECK_MS 1000
 
 /* ---- freeing and making ---- */
@@ -204,7 +205,7 @@ claim(struct store *store, uint64_t id, uint64_t serial, struct buffer *envelope
 	return clone;
 }
 
-/* The message as a batch of its own, in its present state. */
+/* The message as a batch of its own, in its present state. NULL: its content cannot be read now. */
 static struct store_batch *
 make_copy(struct store *store, const struct message *message, const struct envelope *envelope)
 {
@@ -224,6 +225,8 @@ make_copy(struct store *store, const struct message *message, const struct envel
 	if (segment != NULL && part_read(&store->reader.parts, number, &message->parts[0], &entry, &error) == 0 &&
 	    !message->in_file)
 		content = part_read_content(&store->reader.parts, &message->parts[0], &entry, &error);
+	if (error.kind == ERROR_SYSTEM && store->reader.copying.passes < PATIENT_PASSES)
+		return NULL;
 	if (error.kind != ERROR_NONE)
 		reader_report_damage(store, message, &error);
 	/* A content that is lost becomes a body file that is missing: the delivery will say so. */
@@ -292,7 +295,6 @@ copy_message(struct store *store, uint64_t id, uint64_t serial)
 	}
 	if (batch != NULL && batch->error == NULL) {
 		copying->outstanding += batch_record_length(batch);
-		copying->made++;
 		store->copied_octets += batch_record_length(batch);
 		committer_add_copy(store, batch);
 	} else if (message != NULL) {
@@ -313,13 +315,13 @@ read_record(int file, const struct store *store, uint64_t serial, uint64_t offse
 
 	buffer_clear(octets);
 	room = buffer_reserve(octets, RECORD_HEAD_SIZE);
-	if (pread(file, room, RECORD_HEAD_SIZE, (off_t)offset) != RECORD_HEAD_SIZE ||
+	if (segment_pread(file, room, RECORD_HEAD_SIZE, offset) != RECORD_HEAD_SIZE ||
 	    !record_parse_head(room, RECORD_OCTETS_MAX, head) || head->mailbox != store->journal.mailbox ||
 	    head->serial != serial)
 		return false;
 	buffer_commit(octets, RECORD_HEAD_SIZE);
 	room = buffer_reserve(octets, head->entries_length);
-	if (pread(file, room, head->entries_length, (off_t)(offset + RECORD_HEAD_SIZE)) != (ssize_t)head->entries_length)
+	if (segment_pread(file, room, head->entries_length, offset + RECORD_HEAD_SIZE) != (ssize_t)head->entries_length)
 		return false;
 	buffer_commit(octets, head->entries_length);
 	return record_entries_are_sound(octets->data, head);
@@ -371,6 +373,7 @@ copy_forward_step(struct store *store)
 	if (copying->serial != oldest.serial) {
 		copying->serial = oldest.serial;
 		copying->offset = SEGMENT_DATA;
+		copying->passes = 0;
 		copying->next = 0;
 	}
 	if (oldest.serial == 0 || !deadline_passed(copying->next))
@@ -378,6 +381,7 @@ copy_forward_step(struct store *store)
 	copy_some(store, &oldest);
 	if (copying->offset >= oldest.size) {
 		copying->offset = SEGMENT_DATA;
+		copying->passes++;
 		copying->next = deadline_after_ms(PASS_PAUSE_MS);
 	}
 }

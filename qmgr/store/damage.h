@@ -4,7 +4,9 @@
 
 #include "qmgr/store/journal.h"
 
-/* Writes octets to damaged/; true when they were not there yet. */
+/* Both write to damaged/ below the mailbox' folder; true when it was not there yet. Any thread. */
 bool damage_set_aside(const struct journal *journal, uint64_t serial, uint64_t offset, const void *octets, uint64_t length);
+/* A copy of a body file, open for reading. */
+bool damage_set_aside_body(const struct journal *journal, uint64_t id, int file);
 
 #endif

@@ -159,12 +159,51 @@ end_change(struct index *index, struct error *error)
 	return index->changes < TRANSACTION_MAX ? 0 : index_commit(index, error);
 }
 
+/* ---- generations: a random number at each checkpoint, the same in all files unless one was put back from another time ---- */
+
+/* Behind all other keys of any database. */
+static const uint8_t generation_key[INDEX_TIME_SIZE + INDEX_ID_SIZE + 1] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
+
+static int
+put_generation(struct index *index, struct error *error)
+{
+	DBT key = dbt(generation_key, sizeof(generation_key));
+	uint64_t number;
+
+	arc4random_buf(&number, sizeof(number));
+	for (int i = 0; i < DATABASE_COUNT; i++)
+		if (put(index, i, &key, &number, sizeof(number), error) < 0)
+			return -1;
+	return 0;
+}
+
+static int
+check_generation(struct index *index, struct error *error)
+{
+	DBT key = dbt(generation_key, sizeof(generation_key)), value;
+	char first[sizeof(uint64_t)];
+
+	for (int i = 0; i < DATABASE_COUNT; i++) {
+		int result = get(index, i, &key, &value, error);
+
+		if (result < 0)
+			return -1;
+		if (result == 1 && value.size == sizeof(first) && i == 0)
+			memcpy(first, value.data, sizeof(first));
+		if (result == 0 || value.size != sizeof(first) || memcmp(first, value.data, sizeof(first)) != 0)
+			return error_set(error, ERROR_DAMAGED, "index of MAIL.BOX: its files are of different times");
+	}
+	return 0;
+}
+
 int
 index_checkpoint(struct index *index, uint64_t complete, struct error *error)
 {
 	int result;
 
-	if (put_number(index, "complete", complete, error) < 0 || index_commit(index, error) < 0)
+	if (put_number(index, "complete", complete, error) < 0 || put_generation(index, error) < 0 ||
+	    index_commit(index, error) < 0)
 		return -1;
 	index->complete = complete;
 	result = index->environment->txn_checkpoint(index->environment, 0, 0, 0);
@@ -181,6 +220,15 @@ uint64_t
 index_newest(const struct index *index)
 {
 	return index->newest;
+}
+
+static void
+note_newest(struct index *index, uint64_t sequence)
+{
+	if (sequence > index->newest) {
+		index->newest = sequence;
+		index->newest_changed = true;
+	}
 }
 
 /* ---- rows ---- */
@@ -237,10 +285,7 @@ put_row(struct index *index, const struct index_row *row, struct error *error)
 	int result;
 
 	for (uint32_t i = 0; i < row->message->part_count; i++)
-		if (row->message->parts[i].sequence > index->newest) {
-			index->newest = row->message->parts[i].sequence;
-			index->newest_changed = true;
-		}
+		note_newest(index, row->message->parts[i].sequence);
 	index_id_key(row->message->id, id_octets);
 	index_row_encode(row, &octets);
 	result = put(index, DATABASE_MESSAGE, &key, octets.data, octets.length, error);
@@ -341,11 +386,12 @@ index_get(struct index *index, uint64_t id, struct message **message_out, struct
 }
 
 int
-index_delete(struct index *index, uint64_t id, struct error *error)
+index_delete(struct index *index, uint64_t id, uint64_t sequence, struct error *error)
 {
 	uint8_t id_octets[INDEX_ID_SIZE];
 	DBT key = dbt(id_octets, sizeof(id_octets));
 
+	note_newest(index, sequence);
 	index_id_key(id, id_octets);
 	if (forget_keys(index, id, error) < 0 || take_out(index, DATABASE_MESSAGE, &key, error) < 0 ||
 	    take_out(index, DATABASE_ENVELOPE, &key, error) < 0)
@@ -455,7 +501,7 @@ index_count(struct index *index, uint64_t *count_out, struct error *error)
 
 	if (result != 0)
 		return failed(index, "count", result, error);
-	*count_out = numbers->bt_nkeys;
+	*count_out = numbers->bt_nkeys - 1;	/* the generation */
 	free(numbers);
 	return 0;
 }
@@ -473,6 +519,8 @@ index_each(struct index *index, bool (*each)(void *context, struct message *mess
 	if (cursor == NULL)
 		return -1;
 	while (more && (result = cursor->get(cursor, &key, &value, DB_NEXT)) == 0) {
+		if (key.size == sizeof(generation_key))
+			continue;
 		if (key.size != INDEX_ID_SIZE || !index_row_decode(index_id_of(key.data), value.data, value.size, &row)) {
 			result = EINVAL;
 			break;
@@ -520,6 +568,38 @@ remove_settings_file(const char *home)
 
 	if (snprintf(path, sizeof(path), "%s/DB_CONFIG", home) < (int)sizeof(path))
 		unlink(path);
+}
+
+static void
+opening_path(const char *home, char path[static PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%.4000s/opening", home);
+}
+
+/* A file is there while the index is opened. If one is left the process ended in the middle: Berkeley DB can do that to it, over a
+ * damaged file or a disk that fails, and would again. */
+static int
+begin_opening(const char *home, struct error *error)
+{
+	char path[PATH_MAX];
+	int file;
+
+	opening_path(home, path);
+	file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (file < 0 && errno == EEXIST)
+		return error_set(error, ERROR_DAMAGED, "index of MAIL.BOX: the last start did not survive opening it");
+	if (file >= 0)
+		close(file);
+	return 0;
+}
+
+static void
+end_opening(const char *home)
+{
+	char path[PATH_MAX];
+
+	opening_path(home, path);
+	unlink(path);
 }
 
 /* All are there, or none: Berkeley DB makes an empty one in place of one that is missing or empty, and mail would not be seen. */
@@ -604,7 +684,8 @@ put_meta(struct index *index, uint64_t mailbox, struct error *error)
 	for (int i = 0; i < DATABASE_COUNT; i++)
 		if (file_mark(index, i, &mark, error) < 0 || put_number(index, names[i], mark, error) < 0)
 			return -1;
-	if (put_number(index, "version", VERSION, error) < 0 || put_number(index, "mailbox", mailbox, error) < 0)
+	if (put_number(index, "version", VERSION, error) < 0 || put_number(index, "mailbox", mailbox, error) < 0 ||
+	    put_generation(index, error) < 0)
 		return -1;
 	return index_commit(index, error);
 }
@@ -628,7 +709,7 @@ check_meta(struct index *index, uint64_t mailbox, struct error *error)
 		if (mark != expected)
 			return error_set(error, ERROR_DAMAGED, "index of MAIL.BOX: %s is another file", names[i]);
 	}
-	return 0;
+	return check_generation(index, error);
 }
 
 int
@@ -641,8 +722,10 @@ index_open(const char *home, uint64_t mailbox, struct index **index_out, struct 
 		return error_system(error, errno, "make %s", home);
 	}
 	remove_settings_file(home);
-	if (check_files(index, home, error) == 0 && open_environment(index, home, error) == 0 && open_databases(index, error) == 0 &&
+	if (begin_opening(home, error) == 0 && check_files(index, home, error) == 0 &&
+	    open_environment(index, home, error) == 0 && open_databases(index, error) == 0 &&
 	    check_meta(index, mailbox, error) == 0) {
+		end_opening(home);
 		flush_folders(home);
 		*index_out = index;
 		return 0;

@@ -33,7 +33,7 @@ void index_close(struct index **index);
 /* Removes the files of a closed index. */
 void index_discard(const char *home);
 
-/* What the last checkpoint wrote, and the highest sequence any row names. */
+/* What the last checkpoint wrote, and the highest sequence that any row names, or that deleted one. */
 uint64_t index_complete(const struct index *index);
 uint64_t index_newest(const struct index *index);
 
@@ -48,8 +48,8 @@ int index_put_active(struct index *index, const struct message *message, struct 
  * such row. */
 int index_get(struct index *index, uint64_t id, struct message **message_out, struct buffer *envelope, bool *active_out,
     struct error *error);
-/* Nothing happens when there is none. */
-int index_delete(struct index *index, uint64_t id, struct error *error);
+/* By the record with that sequence. Nothing happens when there is none. */
+int index_delete(struct index *index, uint64_t id, uint64_t sequence, struct error *error);
 int index_commit(struct index *index, struct error *error);
 /* Writes that it is complete up to there, commits, and flushes. */
 int index_checkpoint(struct index *index, uint64_t complete, struct error *error);

@@ -106,8 +106,8 @@ index_keys_make(const struct envelope *envelope, struct index_keys *keys_out)
 			continue;
 		snprintf(name, sizeof(name), "%s:%s", transport_name(recipient->transport),
 		    recipient->next_hop == NULL ? "" : recipient->next_hop);
-		/* One that was never tried only waits for its turn there. */
-		add_destination(&keys_out->destinations, name, recipient->attempts == 0 ? 0 : recipient->next_attempt_ms);
+		add_destination(&keys_out->destinations, name,
+		    recipient->attempts == 0 || recipient->waits_for_turn ? 0 : recipient->next_attempt_ms);
 	}
 }
 

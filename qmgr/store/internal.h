@@ -88,9 +88,8 @@ struct committer {
 	bool stop;
 	/* the thread's own */
 	int file;			/* of the current segment; -1: there is none */
-	uint64_t serial;
+	struct segment_header header;	/* of it */
 	uint64_t offset;
-	uint64_t size;
 	uint64_t next_sequence;
 	uint64_t flushed;
 	deadline_t retry;		/* after a failure no new segment is tried before; for results */
@@ -137,7 +136,7 @@ struct copying {
 	uint64_t serial;		/* the segment that is copied; 0: none */
 	uint64_t offset;		/* how far */
 	uint64_t outstanding;		/* octets handed to the committer, not yet written */
-	unsigned made;			/* copies in this pass */
+	unsigned passes;		/* over this segment that ended */
 	deadline_t next;
 };
 
@@ -278,6 +277,7 @@ int reader_find(struct store *store, uint64_t id, struct message **message_out, 
     struct error *error);
 /* The envelope as the journal has it; damage is told. -1 when there is none. */
 int reader_load(struct store *store, const struct message *message, struct envelope *envelope_out, struct error *error);
+/* Octets that do not verify are set aside and told, once; a disk that cannot be read now is no damage. */
 void reader_report_damage(struct store *store, const struct message *message, const struct error *error);
 /* The index failed: it is closed and discarded, and what it held is found in the journal. */
 void reader_index_failed(struct store *store, const struct error *error);

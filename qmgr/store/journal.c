@@ -56,7 +56,12 @@ look_at(struct journal *journal, const char *name, uint32_t number, struct findi
 
 	if (file < 0)
 		return errno == ELOOP || errno == ENXIO ? 0 : error_system(error, errno, "%s", name);
-	if (fstat(file, &status) < 0 || !S_ISREG(status.st_mode)) {
+	if (fstat(file, &status) < 0) {
+		error_system(error, errno, "%s", name);
+		close(file);
+		return -1;
+	}
+	if (!S_ISREG(status.st_mode)) {
 		close(file);
 		return 0;
 	}
@@ -71,6 +76,7 @@ look_at(struct journal *journal, const char *name, uint32_t number, struct findi
 		segment.epoch = header.epoch;
 		segment.first = header.first;
 		segment.end = header.end;
+		segment.closed = header.closed;
 		segment.made_size = header.size;
 		segment.suspect = segment.made_size != segment.size;
 		segment.mailbox = header.mailbox;
@@ -95,17 +101,19 @@ look_at(struct journal *journal, const char *name, uint32_t number, struct findi
 	return 0;
 }
 
-/* A segment without a header is known by the records in it; if there are none and it is sound, it was never used. */
-static void
-identify(struct journal *journal, struct finding *finding)
+/* A segment without a header is known by the records in it; if there are none and it is sound, it was never used. -1 when one cannot
+ * be read: nobody knows what would be lost by going on without it. */
+static int
+identify(struct journal *journal, struct finding *finding, struct error *error)
 {
 	for (size_t i = 0; i < finding->headless.count; i++) {
 		struct segment *segment = &finding->headless.list[i];
 		uint64_t sequence, size;
-		void *data = journal_read_segment(journal, segment, &size, NULL);
+		void *data = journal_read_segment(journal, segment, &size, error);
 
-		if (data != NULL &&
-		    segment_identify(data, size, journal->mailbox, &segment->serial, &sequence)) {
+		if (data == NULL)
+			return -1;
+		if (segment_identify(data, size, journal->mailbox, &segment->serial, &sequence)) {
 			segment->epoch = sequence >> SEQUENCE_EPOCH_SHIFT;
 			segment->mailbox = journal->mailbox;
 			segment->suspect = true;
@@ -115,13 +123,15 @@ identify(struct journal *journal, struct finding *finding)
 		}
 		free(data);
 	}
+	return 0;
 }
 
-static void
-sort_out(struct journal *journal, struct finding *finding)
+static int
+sort_out(struct journal *journal, struct finding *finding, struct error *error)
 {
 	journal->durable_oldest = finding->oldest;
-	identify(journal, finding);
+	if (identify(journal, finding, error) < 0)
+		return -1;
 	qsort(finding->all.list, finding->all.count, sizeof(*finding->all.list), by_serial);
 	for (size_t i = 0; i < finding->all.count; i++) {
 		struct segment *segment = &finding->all.list[i];
@@ -134,6 +144,7 @@ sort_out(struct journal *journal, struct finding *finding)
 		if (segment->epoch > journal->epoch)
 			journal->epoch = segment->epoch;
 	}
+	return 0;
 }
 
 int
@@ -158,16 +169,18 @@ journal_find(const char *folder, struct journal *journal, struct error *error)
 		journal_close(journal);
 		return result;
 	}
-	while (result == 0 && (entry = readdir(files)) != NULL) {
+	while (result == 0 && (errno = 0, entry = readdir(files)) != NULL) {
 		if (!segment_name_parse(entry->d_name, &number))
 			continue;
 		if (number >= journal->next_number)
 			journal->next_number = number + 1;
 		result = look_at(journal, entry->d_name, number, &finding, error);
 	}
+	if (result == 0 && errno != 0)
+		result = error_system(error, errno, "%s/journal", folder);
 	closedir(files);
 	if (result == 0)
-		sort_out(journal, &finding);
+		result = sort_out(journal, &finding, error);
 	free(finding.all.list);
 	free(finding.headless.list);
 	if (result < 0)
@@ -261,6 +274,8 @@ journal_frame(const struct journal *journal, size_t place)
 	if (next != NULL && next->first != 0) {
 		frame.closed = true;
 		frame.claimed = next->end;
+	} else if (next == NULL) {
+		frame.claimed = segment->closed;
 	}
 	return frame;
 }
@@ -320,22 +335,20 @@ part_damaged(const struct part *part, uint32_t number, const char *text, struct 
 	return error_set(error, ERROR_DAMAGED, "seg-%06u at %llu: %s", number, (unsigned long long)part->record * 8, text);
 }
 
-/* Appends exactly length octets of the open segment to out. */
+/* Exactly length octets of the open segment. A disk that cannot be read may be able to later: that is no damage. */
 static int
-read_octets(struct part_reader *reader, uint64_t offset, uint64_t length, char *out)
+read_octets(struct part_reader *reader, const struct part *part, uint64_t offset, uint64_t length, char *out,
+    struct error *error)
 {
-	while (length > 0) {
-		ssize_t got = pread(reader->file, out, length, (off_t)offset);
+	ssize_t got = segment_pread(reader->file, out, length, offset);
 
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return -1;
-		out += got;
-		offset += (uint64_t)got;
-		length -= (uint64_t)got;
-	}
-	return 0;
+	if (got == (ssize_t)length)
+		return 0;
+	if (got < 0)
+		return error_system(error, errno, "segment %llu at %llu", (unsigned long long)part->serial,
+		    (unsigned long long)offset);
+	return error_set(error, ERROR_DAMAGED, "segment %llu at %llu: the file was cut short", (unsigned long long)part->serial,
+	    (unsigned long long)offset);
 }
 
 static int
@@ -366,14 +379,15 @@ part_read(struct part_reader *reader, uint32_t number, const struct part *part, 
 		return -1;
 	buffer_clear(&reader->record);
 	room = buffer_reserve(&reader->record, RECORD_HEAD_SIZE);
-	if (read_octets(reader, offset, RECORD_HEAD_SIZE, room) < 0 ||
-	    !record_parse_head(room, RECORD_OCTETS_MAX, &head) || head.mailbox != reader->mailbox ||
+	if (read_octets(reader, part, offset, RECORD_HEAD_SIZE, room, error) < 0)
+		return -1;
+	if (!record_parse_head(room, RECORD_OCTETS_MAX, &head) || head.mailbox != reader->mailbox ||
 	    head.serial != part->serial || head.sequence != part->sequence)
 		return part_damaged(part, number, "the record is not there", error);
 	buffer_commit(&reader->record, RECORD_HEAD_SIZE);
 	room = buffer_reserve(&reader->record, head.entries_length);
-	if (read_octets(reader, offset + RECORD_HEAD_SIZE, head.entries_length, room) < 0)
-		return part_damaged(part, number, "the record cannot be read", error);
+	if (read_octets(reader, part, offset + RECORD_HEAD_SIZE, head.entries_length, room, error) < 0)
+		return -1;
 	buffer_commit(&reader->record, head.entries_length);
 	if (!record_entries_are_sound(reader->record.data, &head))
 		return part_damaged(part, number, "the record does not verify", error);
@@ -390,13 +404,34 @@ part_read_content(struct part_reader *reader, const struct part *part, const str
 {
 	struct store_content *content = store_content_new(entry->content_length);
 
-	if (read_octets(reader, (uint64_t)part->record * 8 + entry->content_offset, content->length, content->data) == 0 &&
-	    crc32c(0, content->data, content->length) == entry->content_crc)
+	if (read_octets(reader, part, (uint64_t)part->record * 8 + entry->content_offset, content->length, content->data,
+	    error) < 0) {
+		store_content_release(&content);
+		return NULL;
+	}
+	if (crc32c(0, content->data, content->length) == entry->content_crc)
 		return content;
 	store_content_release(&content);
 	error_set(error, ERROR_DAMAGED, "segment %llu at %llu: the content does not verify",
 	    (unsigned long long)part->serial, (unsigned long long)part->record * 8);
 	return NULL;
+}
+
+const void *
+part_read_raw(struct part_reader *reader, uint32_t number, const struct part *part, uint64_t *length_out)
+{
+	size_t wanted = RECORD_HEAD_SIZE + (size_t)part->octets;
+	struct error ignored;
+	ssize_t got;
+	char *room;
+
+	if (open_segment(reader, number, part->serial, &ignored) < 0)
+		return NULL;
+	buffer_clear(&reader->record);
+	room = buffer_reserve(&reader->record, wanted);
+	got = segment_pread(reader->file, room, wanted, (uint64_t)part->record * 8);
+	*length_out = got < 0 ? 0 : (uint64_t)got;
+	return got < 0 ? NULL : room;
 }
 
 static void
@@ -450,7 +485,7 @@ message_load_envelope(struct part_reader *reader, const struct message *message,
 			continue;
 		if (part_read(reader, numbers[i], &message->parts[i], &entry, error) < 0 ||
 		    envelope_decode(entry.envelope, entry.envelope_length, i == 0 ? envelope_out : &update, error) < 0) {
-			if (i == 0)
+			if (i == 0 || error->kind == ERROR_SYSTEM)
 				return -1;
 			result = 1;
 			continue;

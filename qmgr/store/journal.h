@@ -20,6 +20,7 @@ struct segment {
 	uint64_t epoch;
 	uint64_t first;			/* 0: unknown, both headers are lost */
 	uint64_t end;			/* of the segment before */
+	uint64_t closed;		/* of this one, if the service was stopped in order; 0: not */
 	uint64_t size;
 	uint64_t made_size;		/* as its header says */
 	uint64_t live;			/* live octets */
@@ -91,12 +92,14 @@ int part_read(struct part_reader *reader, uint32_t number, const struct part *pa
 struct store_content *part_read_content(struct part_reader *reader, const struct part *part,
     const struct record_entry *entry, struct error *error);
 
+/* The octets of the part as they are, its record's head before them: lent until the next call. NULL: they cannot be read. */
+const void *part_read_raw(struct part_reader *reader, uint32_t number, const struct part *part, uint64_t *length_out);
+
 /* Takes the recipients of update into base; update is then empty. */
 void envelope_take_update(struct envelope *base, struct envelope *update, bool whole);
 
-/* The present envelope of a message from its parts. numbers: the file of each part's segment. -1 when there is
- * none; 1 and an
- * error when a later part is damaged: then recipients may be in an earlier state. */
+/* The present envelope of a message from its parts. numbers: the file of each part's segment. -1 when there is none, or the disk cannot
+ * be read now (ERROR_SYSTEM); 1 and an error when a later part is damaged: then recipients may be in an earlier state. */
 int message_load_envelope(struct part_reader *reader, const struct message *message, const uint32_t *numbers,
     struct envelope *envelope_out, struct error *error);
 

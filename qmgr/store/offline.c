@@ -32,9 +32,9 @@ struct offline_mailbox {
 /* What a verification tells as it goes. */
 struct verification {
 	struct offline_mailbox *mailbox;
-	void (*finding)(void *context, uint64_t id, const char *segment, uint64_t offset, const char *text);
+	void (*finding)(void *context, const struct offline_finding *finding);
 	void *context;
-	int count;
+	struct offline_totals *totals;
 };
 
 static int
@@ -245,57 +245,72 @@ offline_content(struct offline_mailbox *mailbox, uint64_t id, struct error *erro
 /* ---- verifying ---- */
 
 static void
-tell(struct verification *verification, uint64_t id, const char *segment, uint64_t offset, const char *text)
+tell(struct verification *verification, uint64_t id, const char *file, uint64_t offset, const char *text)
 {
-	verification->count++;
+	struct offline_finding finding = { id, file, offset, text };
+
+	verification->totals->findings++;
 	if (verification->finding != NULL)
-		verification->finding(verification->context, id, segment, offset, text);
+		verification->finding(verification->context, &finding);
+}
+
+static void
+tell_of_segment(struct verification *verification, uint64_t id, const struct segment *segment, uint64_t offset, const char *text)
+{
+	char name[SEGMENT_NAME_SIZE] = "", file[sizeof("journal/") + SEGMENT_NAME_SIZE];
+
+	if (segment != NULL)
+		segment_name(segment->number, name);
+	snprintf(file, sizeof(file), "journal/%s", name);
+	tell(verification, id, file, offset, text);
 }
 
 static void
 tell_damage(void *context, struct segment *segment, uint64_t offset, const void *octets, uint64_t length,
     uint64_t guess_id)
 {
-	char name[SEGMENT_NAME_SIZE], text[80];
+	char text[80];
 
 	(void)octets;
-	segment_name(segment->number, name);
 	if (length == 0)
 		snprintf(text, sizeof(text), "records are missing");
 	else
 		snprintf(text, sizeof(text), "%llu octets do not verify", (unsigned long long)length);
-	tell(context, guess_id, name, offset, text);
+	tell_of_segment(context, guess_id, segment, offset, text);
 }
 
-/* The message's entries, envelope and content can be read and verify. */
+static void
+verify_body(struct verification *verification, uint64_t id, const struct record_entry *entry)
+{
+	char path[BODY_PATH_SIZE], file[sizeof("bodies/") + BODY_PATH_SIZE];
+	struct error error;
+
+	if (check_body(verification->mailbox, id, entry, &error) == 0)
+		return;
+	body_path(id, path);
+	snprintf(file, sizeof(file), "bodies/%s", path);
+	tell(verification, id, file, 0, error.text);
+}
+
+/* The message's entries and envelope can be read, and its body file verifies. Contents in the journal were verified with their records. */
 static void
 verify_message(struct verification *verification, const struct message *message)
 {
 	struct offline_mailbox *mailbox = verification->mailbox;
 	const struct part *part = &message->parts[0];
 	const struct segment *segment = journal_segment(&mailbox->journal, part->serial);
-	struct store_content *content;
+	uint64_t offset = (uint64_t)part->record * 8;
 	struct record_entry entry;
 	struct envelope envelope;
 	struct error error;
-	char name[SEGMENT_NAME_SIZE] = "";
 
-	if (segment != NULL)
-		segment_name(segment->number, name);
 	if (load(mailbox, message, &envelope, &error) != 0)
-		tell(verification, message->id, name, (uint64_t)part->record * 8, error.text);
+		tell_of_segment(verification, message->id, segment, offset, error.text);
 	envelope_free(&envelope);
-	if (read_add(mailbox, message, &entry, &error) < 0) {
-		tell(verification, message->id, name, (uint64_t)part->record * 8, error.text);
-	} else if (message->in_file) {
-		if (check_body(mailbox, message->id, &entry, &error) < 0)
-			tell(verification, message->id, "bodies", 0, error.text);
-	} else {
-		content = part_read_content(&mailbox->parts, part, &entry, &error);
-		if (content == NULL)
-			tell(verification, message->id, name, (uint64_t)part->record * 8, error.text);
-		store_content_release(&content);
-	}
+	if (read_add(mailbox, message, &entry, &error) < 0)
+		tell_of_segment(verification, message->id, segment, offset, error.text);
+	else if (message->in_file)
+		verify_body(verification, message->id, &entry);
 }
 
 /* Segments in use that are cut short or have lost a header. */
@@ -303,22 +318,22 @@ static void
 verify_segments(struct verification *verification)
 {
 	const struct segment_list *used = &verification->mailbox->journal.used;
-	char name[SEGMENT_NAME_SIZE];
 
 	for (size_t i = 0; i < used->count; i++) {
-		segment_name(used->list[i].number, name);
-		if (used->list[i].first == 0)
-			tell(verification, 0, name, 0, "both headers are lost");
-		else if (used->list[i].size != used->list[i].made_size)
-			tell(verification, 0, name, used->list[i].size, "the file does not have the size it was made with");
+		const struct segment *segment = &used->list[i];
+
+		if (segment->first == 0)
+			tell_of_segment(verification, 0, segment, 0, "both headers are lost");
+		else if (segment->size != segment->made_size)
+			tell_of_segment(verification, 0, segment, segment->size, "the file does not have the size it was made with");
 	}
 }
 
 int
-offline_verify(struct offline_mailbox *mailbox, void (*finding)(void *context, uint64_t id, const char *segment, uint64_t offset,
-    const char *text), void *context, struct error *error)
+offline_verify(struct offline_mailbox *mailbox, void (*finding)(void *context, const struct offline_finding *finding),
+    void *context, struct offline_totals *totals_out, struct error *error)
 {
-	struct verification verification = { mailbox, finding, context, 0 };
+	struct verification verification = { mailbox, finding, context, totals_out };
 	struct gathering gathering;
 	struct journal again = mailbox->journal;
 	struct message_table table;
@@ -326,6 +341,7 @@ offline_verify(struct offline_mailbox *mailbox, void (*finding)(void *context, u
 		.context = &verification };
 	int result;
 
+	*totals_out = (struct offline_totals){ .messages = mailbox->table.count, .segments = mailbox->journal.used.count };
 	verify_segments(&verification);
 	again.used.list = memory_copy(again.used.list, again.used.count * sizeof(*again.used.list));
 	message_table_init(&table);
@@ -334,9 +350,10 @@ offline_verify(struct offline_mailbox *mailbox, void (*finding)(void *context, u
 	free(again.used.list);
 	if (result < 0)
 		return -1;
+	totals_out->records = recovery.replayed;
 	gathering = in_order(mailbox);
 	for (size_t i = 0; i < gathering.count; i++)
 		verify_message(&verification, gathering.list[i]);
 	free(gathering.list);
-	return verification.count;
+	return 0;
 }

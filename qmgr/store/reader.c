@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/base/memory.h"
+#include "qmgr/store/damage.h"
 #include "qmgr/store/internal.h"
 #include "qmgr/store/recovery.h"
 
@@ -117,9 +118,23 @@ void
 reader_report_damage(struct store *store, const struct message *message, const struct error *error)
 {
 	const struct part *part = &message->parts[0];
+	const struct segment *segment;
+	const void *octets = NULL;
+	uint64_t length = 0;
+	uint32_t number = 0;
 
-	(void)error;
-	store_say_damaged(store, part->serial, (uint64_t)part->record * 8, part->octets, message->id);
+	if (error->kind == ERROR_SYSTEM)
+		return;
+	pthread_mutex_lock(&store->lock);
+	segment = journal_segment(&store->journal, part->serial);
+	if (segment != NULL)
+		number = segment->number;
+	pthread_mutex_unlock(&store->lock);
+	if (segment != NULL)
+		octets = part_read_raw(&store->reader.parts, number, part, &length);
+	if (octets == NULL ||
+	    damage_set_aside(&store->journal, part->serial, (uint64_t)part->record * 8, octets, length))
+		store_say_damaged(store, part->serial, (uint64_t)part->record * 8, part->octets, message->id);
 }
 
 /* The message is given up: nothing of it can be read. */
@@ -195,7 +210,8 @@ settle_one(struct store *store, uint64_t id, struct error *error)
 	if (clone == NULL)
 		return 0;
 	if (reader_load(store, clone, &envelope, error) < 0) {
-		drop(store, id);
+		if (error->kind != ERROR_SYSTEM)	/* what only cannot be read now is found by the next start */
+			drop(store, id);
 		message_free(&clone);
 		return 0;
 	}
@@ -533,7 +549,7 @@ serve_gone(struct store *store, struct request *request)
 			body_unlink(store, request->id);
 	}
 	message_free(&row);
-	if (result < 0 || index_delete(store->reader.index, request->id, &error) < 0)
+	if (result < 0 || index_delete(store->reader.index, request->id, request->part.sequence, &error) < 0)
 		reader_index_failed(store, &error);
 }
 

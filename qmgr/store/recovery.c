@@ -68,14 +68,15 @@ find(struct reading *reading, uint64_t id)
 	return NULL;
 }
 
+/* Ended by the record with that sequence. */
 static void
-forget(struct reading *reading, struct message *message)
+forget(struct reading *reading, struct message *message, uint64_t sequence)
 {
 	struct recovery *recovery = reading->recovery;
 
 	message_release(message, journal_live, recovery->journal);
 	message_table_remove(recovery->table, message);
-	if (message->indexed && index_delete(recovery->index, message->id, reading->error) < 0)
+	if (message->indexed && index_delete(recovery->index, message->id, sequence, reading->error) < 0)
 		reading->failed = true;
 	message_free(&message);
 }
@@ -89,7 +90,7 @@ apply_entry(struct reading *reading, const struct record_entry *entry, const str
 	if (entry->kind == ENTRY_DONE) {
 		if (message != NULL && (message->through < part->sequence ||
 		    (message->through == part->sequence && message->through_entry < part->entry)))
-			forget(reading, message);
+			forget(reading, message, part->sequence);
 		return;
 	}
 	if (message == NULL) {
@@ -153,6 +154,8 @@ read_segment(struct recovery *recovery, size_t place, struct error *error)
 		return 0;
 	data = journal_read_segment(recovery->journal, segment, &size, &unreadable);
 	if (data == NULL) {
+		if (recovery->unreadable.kind == ERROR_NONE)
+			recovery->unreadable = unreadable;
 		take_damage(&reading, 0, "", 0, 0);
 		return 0;
 	}
@@ -219,7 +222,7 @@ drop_freed(struct recovery *recovery, struct error *error)
 
 	message_table_each(recovery->table, note_freed, &freed);
 	for (size_t i = 0; i < freed.count; i++)
-		forget(&reading, freed.list[i]);
+		forget(&reading, freed.list[i], 0);
 	free(freed.list);
 	return reading.failed ? -1 : 0;
 }
@@ -242,6 +245,7 @@ recovery_run(struct recovery *recovery, struct error *error)
 	struct segment_list *used = &recovery->journal->used;
 
 	recovery->last = recovery->replayed = recovery->damage_count = 0;
+	recovery->unreadable = (struct error)ERROR_INITIALIZER;
 	for (size_t i = 0; i < used->count; i++)
 		used->list[i].live = 0;
 	if (recovery->index != NULL && index_each(recovery->index, take_row, recovery, error) < 0)

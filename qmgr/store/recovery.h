@@ -8,6 +8,7 @@
 #ifndef QMGR_STORE_RECOVERY_H
 #define QMGR_STORE_RECOVERY_H
 
+#include "common/base/error.h"
 #include "qmgr/store/journal.h"
 
 struct index;
@@ -27,6 +28,7 @@ struct recovery {
 	uint64_t last;			/* sequence of the last record that counts */
 	uint64_t replayed;
 	uint64_t damage_count;
+	struct error unreadable;	/* the first segment that could not be read at all; kind ERROR_NONE: all could */
 };
 
 /* -1 only when the index fails (error says so): then again without it, the table emptied. */

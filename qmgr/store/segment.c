@@ -14,6 +14,8 @@
 
 #define VERSION 1
 #define READ_CHUNK (1024 * 1024)
+#define READ_ATTEMPTS 3
+#define READ_PAUSE_US 50000
 
 static const char magic[8] = { 'M', 'A', 'T', 'A', 'D', 'O', 'R', 'J' };
 static const char zeroes[SEGMENT_PAGE];
@@ -56,6 +58,7 @@ segment_header_encode(const struct segment_header *header, char page[static SEGM
 	page_put(page, 48, header->oldest, 8);
 	page_put(page, 56, header->size, 8);
 	page_put(page, 64, header->mailbox, 8);
+	page_put(page, 72, header->closed, 8);
 	page_put(page, 12, page_crc(page), 4);
 }
 
@@ -77,7 +80,37 @@ segment_header_decode(const void *data, struct segment_header *header_out)
 	header_out->oldest = page_get(page, 48, 8);
 	header_out->size = page_get(page, 56, 8);
 	header_out->mailbox = page_get(page, 64, 8);
+	header_out->closed = page_get(page, 72, 8);
 	return SEGMENT_HEADER_GOOD;
+}
+
+ssize_t
+segment_pread(int file, void *data, size_t length, uint64_t offset)
+{
+	unsigned attempts = 0;
+	size_t done = 0;
+
+	while (done < length) {
+		ssize_t got = pread(file, (char *)data + done, length - done, (off_t)(offset + done));
+
+		if (got == 0)
+			break;
+		if (got > 0) {
+			done += (size_t)got;
+		} else if (errno != EINTR) {
+			if (++attempts == READ_ATTEMPTS)
+				return -1;
+			usleep(READ_PAUSE_US);
+		}
+	}
+	return (ssize_t)done;
+}
+
+/* An orderly stop writes both again, one after the other. */
+static bool
+is_later(const struct segment_header *header, const struct segment_header *other)
+{
+	return header->serial != other->serial ? header->serial > other->serial : header->closed > other->closed;
 }
 
 enum segment_header_state
@@ -88,14 +121,14 @@ segment_headers_read(int file, struct segment_header *header_out)
 	enum segment_header_state states[2];
 
 	for (int i = 0; i < 2; i++) {
-		ssize_t got = pread(file, pages[i], SEGMENT_PAGE, (off_t)i * SEGMENT_PAGE);
+		ssize_t got = segment_pread(file, pages[i], SEGMENT_PAGE, (uint64_t)i * SEGMENT_PAGE);
 
 		states[i] = got == SEGMENT_PAGE ? segment_header_decode(pages[i], &headers[i]) : SEGMENT_HEADER_BAD;
 		if (states[i] == SEGMENT_HEADER_NEWER)
 			return SEGMENT_HEADER_NEWER;
 	}
 	if (states[0] == SEGMENT_HEADER_GOOD &&
-	    (states[1] != SEGMENT_HEADER_GOOD || headers[0].serial >= headers[1].serial)) {
+	    (states[1] != SEGMENT_HEADER_GOOD || !is_later(&headers[1], &headers[0]))) {
 		*header_out = headers[0];
 		return SEGMENT_HEADER_GOOD;
 	}
@@ -200,6 +233,20 @@ guess_id(const char *data, uint64_t size, uint64_t offset)
 	return record_next_entry(&reader, &entry) ? entry.id : 0;
 }
 
+/* In damage that begins at offset: the record that is expected there, if all but its contents verifies. NULL: not. */
+static const char *
+sound_entries(const char *data, uint64_t size, const struct segment_frame *frame, uint64_t offset, uint64_t expected,
+    struct record_head *head)
+{
+	for (unsigned i = 0; i < 2 && offset < size; i++) {
+		if (record_parse_head(data + offset, size - offset, head) && head->mailbox == frame->mailbox &&
+		    head->serial == frame->serial && head->sequence == expected && record_entries_are_sound(data + offset, head))
+			return data + offset;
+		offset = align_up(offset, SEGMENT_PAGE);
+	}
+	return NULL;
+}
+
 /* Damage without a good record behind it reaches to the last octet that is not zero. */
 static uint64_t
 length_without_zeroes(const char *octets, uint64_t length)
@@ -207,6 +254,16 @@ length_without_zeroes(const char *octets, uint64_t length)
 	while (length > 0 && octets[length - 1] == '\0')
 		length--;
 	return length;
+}
+
+static void
+tell(segment_record_cb record, void *context, const struct record_head *head, const char *octets, uint64_t offset,
+    struct segment_found *found)
+{
+	if (record != NULL)
+		record(context, head, octets, offset);
+	found->records++;
+	found->last = head->sequence;
 }
 
 void
@@ -223,6 +280,7 @@ segment_scan(const void *data, uint64_t size, const struct segment_frame *frame,
 	for (size_t i = 0; i <= places.count; i++) {
 		bool more = i < places.count;
 		struct record_head head;
+		const char *bad;
 		uint64_t length;
 
 		if (expected != 0 && (!more || places.list[i].sequence != expected)) {
@@ -233,14 +291,14 @@ segment_scan(const void *data, uint64_t size, const struct segment_frame *frame,
 			found_out->damaged++;
 			if (damage != NULL)
 				damage(context, offset, octets + offset, length, guess_id(octets, size, offset));
+			bad = sound_entries(octets, size, frame, offset, expected, &head);
+			if (bad != NULL)
+				tell(record, context, &head, bad, (uint64_t)(bad - octets), found_out);
 		}
 		if (!more)
 			break;
 		record_parse_head(octets + places.list[i].offset, size - places.list[i].offset, &head);
-		if (record != NULL)
-			record(context, &head, octets + places.list[i].offset, places.list[i].offset);
-		found_out->records++;
-		found_out->last = head.sequence;
+		tell(record, context, &head, octets + places.list[i].offset, places.list[i].offset, found_out);
 		expected = head.sequence + 1;
 		offset = align_up(places.list[i].offset + head.length, 8);
 	}
@@ -272,16 +330,19 @@ segment_read(int file, uint64_t size, struct error *error)
 {
 	char *data = memory_resize(NULL, size, 1);
 	bool any = size == 0;
+	unsigned failures = 0;
 	int reason = EIO;
 
 	for (uint64_t offset = 0; offset < size;) {
 		uint64_t wanted = size - offset < READ_CHUNK ? size - offset : READ_CHUNK;
 		ssize_t got = pread(file, data + offset, wanted, (off_t)offset);
-
-		if (got < 0 && errno == EINTR)
-			continue;
 		if (got < 0 && wanted > SEGMENT_PAGE)
-			got = pread(file, data + offset, wanted = SEGMENT_PAGE, (off_t)offset);
+			wanted = SEGMENT_PAGE;
+		/* A file that cannot be read anywhere is not waited for at each page. */
+		if (got < 0 && failures++ < READ_ATTEMPTS)
+			got = segment_pread(file, data + offset, wanted, offset);
+		else if (got < 0)
+			got = pread(file, data + offset, wanted, (off_t)offset);
 		if (got > 0) {
 			any = true;
 			offset += (uint64_t)got;

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/base/error.h"
 #include "qmgr/store/record.h"
@@ -27,6 +28,7 @@ struct segment_header {
 	uint64_t oldest;
 	uint64_t size;
 	uint64_t mailbox;
+	uint64_t closed;		/* the last sequence that there is, if the service was stopped in order; 0: not */
 };
 
 enum segment_header_state { SEGMENT_HEADER_BAD, SEGMENT_HEADER_EMPTY, SEGMENT_HEADER_GOOD, SEGMENT_HEADER_NEWER };
@@ -43,7 +45,7 @@ struct segment_frame {
 	uint64_t mailbox;
 	uint64_t serial;
 	uint64_t first;			/* 0: unknown, take what is there */
-	uint64_t claimed;		/* end of the next segment; 0: no next one is known */
+	uint64_t claimed;		/* a record up to there was flushed: end of the next segment, or the end of an orderly stop */
 	bool closed;			/* a next one is known: records above claimed are void */
 };
 
@@ -53,9 +55,8 @@ struct segment_found {
 	uint64_t damaged;		/* gaps that a flush had covered */
 };
 
-/* record: a good one that counts, in order. damage: octets that a flush had covered and that do not verify;
- * guess_id is the
- * id in them if it can be guessed, or 0. Either may be NULL. */
+/* record: one that counts, in order; its contents may be bad if damage was told just before. damage: octets that a flush had covered and
+ * that do not verify; guess_id is the id in them if it can be guessed, or 0. Either may be NULL. */
 typedef void (*segment_record_cb)(void *context, const struct record_head *head, const void *record, uint64_t offset);
 typedef void (*segment_damage_cb)(void *context, uint64_t offset, const void *octets, uint64_t length, uint64_t guess_id);
 
@@ -65,6 +66,10 @@ void segment_scan(const void *data, uint64_t size, const struct segment_frame *f
 
 /* The serial and sequence of the first aligned record of that mailbox, for a segment that lost both headers. */
 bool segment_identify(const void *data, uint64_t size, uint64_t mailbox, uint64_t *serial_out, uint64_t *sequence_out);
+
+/* pread(2), all of it unless the file ends before. What fails is tried again a little later, twice: a disk that stumbled once is no
+ * disk that lost something. Returns the octets read, or -1 with errno. */
+ssize_t segment_pread(int file, void *data, size_t length, uint64_t offset);
 
 /* All octets of a file, the caller frees; unreadable pages are zeroes. NULL and an error when it cannot be
  * read at all. */

@@ -333,8 +333,9 @@ index_is_ahead(const struct recovery *recovery)
 	return index_newest(recovery->index) > recovery->last || recovery->complete > recovery->last;
 }
 
-static void
-recover(struct store *store)
+/* -1 when a segment cannot be read: to go on without it would free it, and it may be readable at another time. */
+static int
+recover(struct store *store, struct error *unreadable)
 {
 	struct recovery recovery = { .journal = &store->journal, .table = &store->table, .limit = UINT64_MAX,
 		.added = found_added, .damaged = found_damage, .context = store };
@@ -358,6 +359,8 @@ recover(struct store *store)
 	store->applied = recovery.last;
 	store->summary.replayed = recovery.replayed;
 	store->summary.damaged = recovery.damage_count;
+	*unreadable = recovery.unreadable;
+	return unreadable->kind == ERROR_NONE ? 0 : -1;
 }
 
 /* A new epoch and its first segment. */
@@ -503,8 +506,7 @@ store_open(const struct store_options *options, struct event_base *base, const s
 		arc4random_buf(&store->journal.mailbox, sizeof(store->journal.mailbox));
 	store->reader.parts.mailbox = store->journal.mailbox;
 	open_index(store);
-	recover(store);
-	if (begin_epoch(store, error) < 0)
+	if (recover(store, error) < 0 || begin_epoch(store, error) < 0)
 		goto failed;
 	fill_index(store);
 	bodies_remove_orphans(store);

@@ -115,7 +115,7 @@ typedef void (*store_take_cb)(void *context, struct envelope *envelope, const st
 /* Those whose earliest attempt is at or before now_ms (wall), oldest first, at most limit. */
 void store_take_due(struct store *store, int64_t now_ms, unsigned limit, store_take_cb callback, void *context);
 /* Those waiting for a destination ("transport:next_hop") and due, oldest first, at most limit. Under its destination a waiting recipient
- * that was never tried (attempts 0) is due at once, whatever its next_attempt_ms: it only waits for its turn. */
+ * that was never tried (attempts 0) or waits_for_turn is due at once, whatever its next_attempt_ms. */
 void store_take_destination(struct store *store, const char *destination, int64_t now_ms, unsigned limit,
     store_take_cb callback, void *context);
 /* One message by id, held or not. */

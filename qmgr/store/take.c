@@ -11,6 +11,7 @@
 #include "qmgr/store/recovery.h"
 
 #define LIST_MAX 10000		/* items of one answer, whatever was asked */
+#define UNREADABLE_WAIT_MS 600000
 
 /* Envelopes on their way to the caller: of takes and of lists. */
 struct answer {
@@ -135,6 +136,21 @@ take_row(struct store *store, uint64_t id, struct answer *answer, struct error *
 	return result < 0 ? -1 : 0;
 }
 
+/* It could not be read: at another time, perhaps. */
+static void
+wait_again(struct store *store, uint64_t id)
+{
+	struct message *message;
+
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, id);
+	if (message != NULL) {
+		message->place = MESSAGE_WAITING;
+		message->due = clock_wall_ms() + UNREADABLE_WAIT_MS;
+	}
+	pthread_mutex_unlock(&store->lock);
+}
+
 /* From the table and the journal. */
 static void
 take_waiting(struct store *store, uint64_t id, struct answer *answer)
@@ -150,10 +166,12 @@ take_waiting(struct store *store, uint64_t id, struct answer *answer)
 		clone = message_clone(message);
 	}
 	pthread_mutex_unlock(&store->lock);
-	if (clone != NULL && reader_load(store, clone, &envelope, &error) == 0)
+	if (clone != NULL && reader_load(store, clone, &envelope, &error) == 0) {
 		answer_add(answer, &envelope, clone);
-	else if (clone != NULL)
+	} else if (clone != NULL) {
 		answer_fail(answer, &error);
+		wait_again(store, id);
+	}
 	message_free(&clone);
 }
 

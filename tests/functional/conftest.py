@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import matador
+import name_servers
 import receivers
 
 PLAIN_USER = "nobody"
@@ -43,6 +44,30 @@ def one_instance():
 @pytest.fixture
 def service(instance):
     return instance.start()
+
+
+@pytest.fixture
+def zones():
+    """A real name server, not started, without any domain."""
+    made = name_servers.ZoneServer()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def faulty():
+    """A scripted name server, running, that knows no name."""
+    made = name_servers.FaultyNameServer()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hosts():
+    """Loopback addresses for receivers, all on one port, of this test alone."""
+    made = name_servers.LoopbackHosts()
+    yield made
+    made.close()
 
 
 @pytest.fixture

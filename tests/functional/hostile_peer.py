@@ -15,7 +15,12 @@ import struct
 import sys
 
 FIRST_INSTANCE = 2  # the ones before it are the real program
-EVENTS = re.findall(r"^EVENT\((\w+)", (pathlib.Path(__file__).parents[2] / "common" / "log" / "events.def").read_text(), re.M)
+COMMON = pathlib.Path(__file__).parents[2] / "common"
+EVENTS = re.findall(r"^EVENT\((\w+)", (COMMON / "log" / "events.def").read_text(), re.M)
+TABLES = [path.read_text() for path in (COMMON / "ipc").glob("*.def")]
+VERSIONS = {name: int(version) for table in TABLES for name, version in re.findall(r"^PROTOCOL\((\w+), (\d+)", table, re.M)}
+NUMBERS = {name: bytes([number]) for table in TABLES
+           for number, name in enumerate(re.findall(r"^MESSAGE\((\w+)", table, re.M), 1)}
 
 
 def u64(value):
@@ -30,19 +35,19 @@ def octets(data):
     return struct.pack("<I", len(data)) + data
 
 
-def greeting(name, version=1):
-    return b"\0" + string(name.encode()) + struct.pack("<H", version)
+def greeting(name, version=None):
+    return b"\0" + string(name.encode()) + struct.pack("<H", version or VERSIONS[name])
 
 
 def lawful(protocol, number):
     """A packet that is in order, apart from what it says."""
     return {
-        "deposit": b"\4" + u64(number) + struct.pack("<I", 100) + u64(10) + u64(0) + octets(b"x"),
-        "directory": b"\1" + u64(number) + b"\1" + string(b"nobody"),
-        "dns": b"\1" + u64(number) + b"\1" + string(b"not an address"),
-        "policy": b"\1" + u64(number) + 4 * string(b"x"),
-        "log": b"\1" + struct.pack("<HQII", EVENTS.index("NOTE"), 2 ** 63, 1, 2 ** 32 - 1) + octets(string(b"a\nforged line")),
-        "deliver": b"\3" + u64(number) + octets(b"\xff" * 100),
+        "deposit": NUMBERS["deposit_begin"] + u64(number) + struct.pack("<I", 100) + u64(10) + u64(0) + octets(b"x"),
+        "directory": NUMBERS["directory_lookup"] + u64(number) + b"\1" + string(b"nobody"),
+        "dns": NUMBERS["dns_question"] + u64(number) + b"\1" + string(b"not an address"),
+        "policy": NUMBERS["policy_request"] + u64(number) + 4 * string(b"x"),
+        "log": NUMBERS["log_event"] + struct.pack("<HQII", EVENTS.index("NOTE"), 2 ** 63, 1, 2 ** 32 - 1) + octets(string(b"a\nforged line")),
+        "deliver": NUMBERS["deliver_results"] + u64(number) + octets(b"\xff" * 100),
     }[protocol]
 
 
@@ -92,7 +97,8 @@ def single_octets(peer, protocol):
 
 def the_other_sides_words(peer, protocol):
     peer.send(greeting(protocol))
-    peer.send({"deposit": b"\6" + u64(1) + b"\0" + string(b""), "deliver": b"\4" + u64(1) + octets(b"")}.get(
+    peer.send({"deposit": NUMBERS["deposit_answer"] + u64(1) + b"\0" + string(b""),
+               "deliver": NUMBERS["deliver_answer"] + u64(1) + octets(b"")}.get(
         protocol, b"\2" + u64(1)))
 
 
@@ -112,20 +118,20 @@ def lies(peer, protocol):
     peer.send(greeting(protocol))
     if protocol == "deposit":
         for number in (0, 1, 2 ** 40, 2 ** 63, 2 ** 64 - 1):
-            peer.send(b"\5" + u64(number) + octets(b"more of nothing"))
-            peer.send(b"\7" + u64(number))
-            peer.send(b"\11" + u64(number))
-            peer.send(b"\4" + u64(number) + struct.pack("<I", 2 ** 32 - 1) + 2 * u64(2 ** 64 - 1) + octets(b"x"))
+            peer.send(NUMBERS["deposit_more"] + u64(number) + octets(b"more of nothing"))
+            peer.send(NUMBERS["deposit_body"] + u64(number))
+            peer.send(NUMBERS["deposit_abandon"] + u64(number))
+            peer.send(NUMBERS["deposit_begin"] + u64(number) + struct.pack("<I", 2 ** 32 - 1) + 2 * u64(2 ** 64 - 1) + octets(b"x"))
         for _ in range(5000):
-            peer.send(b"\2")
+            peer.send(NUMBERS["deposit_block_wanted"])
     elif protocol == "log":
         peer.send(lawful(protocol, 1))
-        peer.send(b"\2")
+        peer.send(NUMBERS["log_reopen"])
     elif protocol == "deliver":
         for number in range(100):
-            peer.send(b"\3" + u64(number) + octets(struct.pack("<I", number)))
-        peer.send(b"\6")
-        peer.send(b"\5" + u64(1) + u64(1) + octets(bytes(4)))
+            peer.send(NUMBERS["deliver_results"] + u64(number) + octets(struct.pack("<I", number)))
+        peer.send(NUMBERS["deliver_holding_end"])
+        peer.send(NUMBERS["deliver_holding"] + u64(1) + u64(1) + octets(bytes(4)))
     else:
         for number in range(100):
             peer.send(lawful(protocol, number)[:9] + b"\3" + string(random.randbytes(200).replace(b"\0", b"x")))
@@ -158,23 +164,23 @@ def serve_master(master, attack):
         packet, descriptors, _, _ = socket.recv_fds(master, 65536, 8, socket.MSG_CMSG_CLOEXEC)
         if not packet:
             return
-        if packet[0] == 3:
+        if packet[:1] == NUMBERS["worker_introduce"]:
             kept.append((read_introduction(packet), socket.socket(fileno=descriptors[0])))
             continue
         for descriptor in descriptors:
             os.close(descriptor)
-        if packet[0] == 9:
+        if packet[:1] == NUMBERS["worker_drain"]:
             return
-        if packet[0] == 7:
-            master.send(b"\10" + string(b"none\nstate=ready\x1b[2J"))
+        if packet[:1] == NUMBERS["worker_begin"]:
+            master.send(NUMBERS["worker_ready"] + string(b"none\nstate=ready\x1b[2J"))
             for protocol, peer in kept:
                 try:
                     peer.setblocking(True)
                     attack(peer, protocol)
                 except OSError:
                     pass    # it was thrown out
-        elif packet[0] == 11:
-            master.send(b"\14" + octets(b"process=1\nstate=\x1b]0;owned\7\tpid=1\nx\n"))
+        elif packet[:1] == NUMBERS["worker_status"]:
+            master.send(NUMBERS["worker_status_answer"] + octets(b"process=1\nstate=\x1b]0;owned\7\tpid=1\nx\n"))
 
 
 if __name__ == "__main__":

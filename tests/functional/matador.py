@@ -72,6 +72,7 @@ class Instance:
         self.port = free_port()
         self.relay_port = None
         self.environment = {}
+        self.within = []  # what the control command, and so the service, is started through: nsenter and its options
         self.matador = {
             "server_name": "Hub1/Servers/Acme",
             "spool_directory": self.folder / "spool",
@@ -156,6 +157,7 @@ class Instance:
         if user and os.getuid() == 0:
             entry = pwd.getpwnam(user)
             command = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups", *command]
+        command = [*self.within, *command]
         environment = {**os.environ, **self.environment}
         result = subprocess.run(command, input=input, capture_output=True, text=not binary, timeout=timeout * PATIENCE,
                                 env=environment, cwd="/", check=False)
@@ -208,6 +210,14 @@ class Instance:
         path = pathlib.Path(str(self.matador["log_to"]))
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def wait_log_quiet(self, seconds=0.15):
+        """Events travel in batches: waits until those that are on their way should have been written."""
+        path = pathlib.Path(str(self.matador["log_to"]))
+        deadline, size = time.monotonic() + 5 * PATIENCE, -1
+        while path.exists() and time.monotonic() < deadline and path.stat().st_size != size:
+            size = path.stat().st_size
+            time.sleep(seconds * PATIENCE)
+
     def wait_log(self, pattern, seconds=10):
         def found():
             return re.search(pattern, self.log())
@@ -233,6 +243,7 @@ class Instance:
     def wait_queue_empty(self, seconds=20):
         try:
             wait_for(lambda: not self.queue(), seconds, what="an empty queue", every=0.1)
+            self.wait_log_quiet()
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.queue()[:5]}\n{self.log()[-6000:]}") from None
 

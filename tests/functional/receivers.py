@@ -31,8 +31,9 @@ class Message:
 
 class Receiver:
     """
-    A threaded SMTP (or LMTP) server. `script` maps a verb (or "banner", "dot") to a function(session, argument) that
-    returns a reply to say instead of the usual one, None for the usual one, or raises Close.
+    A threaded SMTP (or LMTP) server. `script` maps a verb (or "banner", or "dot": the end of a message, by DATA or BDAT)
+    to a function(session, argument) that returns a reply to say instead of the usual one, None for the usual one, or
+    raises Close.
     """
 
     class Close(Exception):
@@ -45,8 +46,9 @@ class Receiver:
         self.script = {}
         self.messages = []
         self.commands = []       # every command line of every session, in order
-        self.wire = []           # raw octets between 354 and the end of data, for each message
+        self.wire = []           # raw octets between 354 and the end of data, or of the chunks, for each message
         self.sessions = 0
+        self.peers = []          # the address that each session came from
         self.open_sessions = 0
         self.most_open = 0
         self.lock = threading.Lock()
@@ -56,10 +58,11 @@ class Receiver:
             def handle(self):
                 with receiver.lock:
                     receiver.sessions += 1
+                    receiver.peers.append(self.client_address[0])
                     receiver.open_sessions += 1
                     receiver.most_open = max(receiver.most_open, receiver.open_sessions)
                     self.number = receiver.sessions
-                self.sender, self.recipients, self.parameters = None, [], []
+                self.sender, self.recipients, self.parameters, self.chunks = None, [], [], []
                 self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 try:
                     receiver.converse(self)
@@ -70,6 +73,7 @@ class Receiver:
                         receiver.open_sessions -= 1
 
         class Server(socketserver.ThreadingTCPServer):
+            address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
             allow_reuse_address = True
             daemon_threads = True
             request_queue_size = 128
@@ -100,6 +104,8 @@ class Receiver:
                 self.commands.append(text)
             verb = text.split(" ")[0].upper()
             argument = text[len(verb) + 1:]
+            if verb == "BDAT":   # RFC 3030: the chunk follows its command, whatever the reply will be
+                session.chunks.append(session.rfile.read(int(argument.split(" ")[0])))
             reply = self.scripted(session, verb, argument)
             if verb == "QUIT":
                 self.say(session, reply or "221 2.0.0 bye")
@@ -117,7 +123,7 @@ class Receiver:
                 self.say(session, "250 sink.example")
             elif verb == "MAIL":
                 session.sender, _, rest = argument.partition("<")[2].partition(">")
-                session.recipients, session.parameters = [], [rest.strip()]
+                session.recipients, session.parameters, session.chunks = [], [rest.strip()], []
                 self.say(session, "250 2.1.0 ok")
             elif verb == "RCPT":
                 address, _, rest = argument.partition("<")[2].partition(">")
@@ -131,8 +137,15 @@ class Receiver:
                         continue
                     self.say(session, "354 go")
                 self.receive(session)
+            elif verb == "BDAT":
+                if not session.recipients:
+                    self.say(session, "503 5.5.1 no recipients")
+                elif argument.upper().endswith(" LAST"):
+                    self.take(session, b"".join(session.chunks), b"".join(session.chunks))
+                else:
+                    self.say(session, f"250 2.0.0 {len(session.chunks[-1])} octets")
             elif verb == "RSET":
-                session.sender, session.recipients, session.parameters = None, [], []
+                session.sender, session.recipients, session.parameters, session.chunks = None, [], [], []
                 self.say(session, "250 2.0.0 ok")
             elif verb == "NOOP":
                 self.say(session, "250 2.0.0 ok")
@@ -149,15 +162,19 @@ class Receiver:
             if line == b".\r\n":
                 break
             lines.append(line[1:] if line.startswith(b".") else line)
-        reply = self.scripted(session, "dot", b"".join(lines))
+        self.take(session, b"".join(lines), b"".join(wire))
+
+    def take(self, session, octets, wire):
+        """A whole message has come: says what becomes of it, by the script of "dot"."""
+        reply = self.scripted(session, "dot", octets)
         replies = reply if isinstance(reply, list) else [reply] * (len(session.recipients) if self.lmtp else 1)
         accepted = [recipient for recipient, answer in
                     zip(session.recipients, replies if self.lmtp else replies * len(session.recipients))
                     if answer is None or str(answer).startswith("2")]
         if accepted:
             with self.lock:
-                self.wire.append(b"".join(wire))
-                self.messages.append(Message(session.sender, accepted, b"".join(lines), session.parameters,
+                self.wire.append(wire)
+                self.messages.append(Message(session.sender, accepted, octets, session.parameters,
                                              session.number))
         for answer in replies:
             self.say(session, answer or "250 2.0.0 taken")

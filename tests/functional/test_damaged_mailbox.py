@@ -6,10 +6,12 @@ by the rules of docs/mailbox-format.md: those whose record, or body file, was to
 """
 
 import hashlib
+import json
 import os
 import random
 import re
 import shutil
+import signal
 import struct
 import subprocess
 
@@ -279,15 +281,18 @@ def test_row_145_torture_of_a_segment(mailbox, harm, with_index):
         mailbox.deliver(lost, reported=None if harm in (flipped_header, lost_headers) else bool(touched))
 
 
-def test_row_145_the_end_of_the_journal_is_lost(mailbox):
-    """What nothing in the journal can tell from a crash: the index knows that there was more."""
+@pytest.mark.parametrize("with_index", [True, False])
+def test_row_145_the_end_of_the_journal_is_lost(mailbox, with_index):
+    """It looks like the torn tail of a crash, but the service was stopped in order, and the journal says where it ended."""
     segment = mailbox.segments()[-1]
     whole = records(segment)
     begin = whole[len(whole) // 2][0]
     lost = mailbox.harmed(segment, begin, 1 << 40)
     overwrite(segment, begin // HEADER * HEADER, bytes(segment.stat().st_size - begin // HEADER * HEADER))
-    mailbox.deliver(lost, reported=None)
-    assert "queue-index-lost" in mailbox.instance.log()
+    if not with_index:
+        shutil.rmtree(mailbox.path / "index")
+    assert "records are missing" in mailbox.verify()
+    mailbox.deliver(lost, reported=True)
 
 
 @each_with_and_without_index(["cut short", "of zero length", "longer", "flipped", "zeroed", "gone"])
@@ -312,6 +317,62 @@ def test_row_145_torture_of_a_body_file(mailbox, harm, with_index):
     said = mailbox.verify()
     assert mailbox.ids[number] in said and not any(mailbox.ids[other] in said for other in mailbox.ids if other != number)
     mailbox.deliver({number}, reported=True)
+
+
+def verify_json(mailbox):
+    """Exit status, findings, and what was read."""
+    before = mailbox.checksums()
+    result = mailbox.instance.command("verify", "--json")
+    assert mailbox.checksums() == before, "verify changes something"
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    return result.returncode, lines[:-1], lines[-1]
+
+
+def test_verify_tells_each_finding_by_id_file_and_offset(mailbox):
+    status, findings, read = verify_json(mailbox)
+    assert (status, findings) == (0, [])
+    assert read == {"messages": SMALL + LARGE, "records": read["records"], "segments": read["segments"], "findings": 0}
+    assert read["records"] >= SMALL + LARGE and read["segments"] >= 3
+    segment = mailbox.segments()[1]
+    offset, length, numbers = [record for record in records(segment) if record[2] and record[1] > 20_000][0]
+    identity = mailbox.ids[numbers[0]]
+    entries = struct.unpack_from("<I", segment.read_bytes(), offset + 12)[0]
+    for place in (offset + 30, offset + 56 + 8, offset + 56 + entries // 2, offset + length - 100):
+        flip(segment, place)
+        status, findings, read = verify_json(mailbox)
+        assert status == 65 and read["findings"] == len(findings) == 1, findings
+        assert findings[0]["file"] == f"journal/{segment.name}"
+        assert offset - HEADER < findings[0]["offset"] <= offset, (findings, offset)
+        assert "do not verify" in findings[0]["finding"]
+        if place >= offset + 56 + entries // 2:     # the id itself is sound
+            assert findings[0]["id"] == identity
+        flip(segment, place)
+    body = mailbox.body(SMALL)
+    kept = body.read_bytes()
+    for harm in (lambda: flip(body, 5000), lambda: os.truncate(body, 5000), body.unlink):
+        harm()
+        status, findings, read = verify_json(mailbox)
+        assert status == 65 and read["findings"] == 1, findings
+        assert findings[0]["id"] == mailbox.ids[SMALL]
+        assert findings[0]["file"] == f"bodies/{body.parent.name}/{body.name}"
+        body.write_bytes(kept)
+    segment.rename(mailbox.path / "kept")
+    status, findings, read = verify_json(mailbox)
+    assert status == 65 and any(finding["finding"] == "records are missing" for finding in findings), findings
+    (mailbox.path / "kept").rename(segment)
+    assert verify_json(mailbox)[0] == 0
+
+
+def test_verify_leaves_a_running_service_alone(mailbox):
+    service = mailbox.instance.start()
+    try:
+        result = service.command("verify")
+        assert result.returncode == 75 and "stop it first" in result.stderr, result
+        os.kill(service.master, signal.SIGKILL)     # its workers leave by themselves: until then MAIL.BOX is in use
+        wait_for(lambda: service.command("verify").returncode == 0, 20, "the end of qmgr")
+    finally:
+        service.start(write=False)
+        service.stop()
 
 
 def test_row_145_foreign_files_are_no_mail(mailbox):

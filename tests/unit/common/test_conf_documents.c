@@ -108,6 +108,8 @@ static const struct {
 	    "} }\n", 1, "found \"Spammers\", and there is no such group" },
 	{ "a secret that others can read", "configurations.conf", "configuration \"*\" { relay_host_user = u "
 	    "relay_host_password = p }\n", 1, "found in a file that others can read" },
+	{ "two source addresses of one family", "configurations.conf", "configuration \"*\" {\nsmtp_source_addresses = { "
+	    "\"192.0.2.1\", \"::1\",\n\"192.0.2.2\" } }\n", 3, "found 192.0.2.2 beside 192.0.2.1; allowed: at most one" },
 	{ "%s too often", "configurations.conf", "configuration \"*\" { private_blacklist_reply = \"%s %s\" }\n",
 	    1, "at most 1 times" },
 	{ "% before another letter", "configurations.conf", "configuration \"*\" { dns_blacklist_reply = \"%n\" "
@@ -390,6 +392,34 @@ probable_slips_are_warnings(void **state UNUSED)
 }
 
 static void
+a_port_for_outbound_smtp_that_does_less_than_one_thinks_is_a_warning(void **state UNUSED)
+{
+	static const char *const statuses[][2] = { { "disabled", "no mail leaves by SMTP" },
+		{ "negotiated_tls", "without TLS" } };
+
+	for (size_t i = 0; i < ARRAY_COUNT(statuses); i++) {
+		struct documents_report report;
+		const struct settings *settings;
+		struct conf_folder folder;
+		char text[256];
+
+		conf_folder_make(&folder);
+		conf_folder_write_usual(&folder);
+		snprintf(text, sizeof(text), "server \"Hub1/Servers/Acme\" {\ndomino_domain = Acme internet_host_name = "
+		    "hub.acme.com\nsmtp_outbound { tcp_status = %s } }\n", statuses[i][0]);
+		conf_folder_write(&folder, "servers.conf", text);
+		settings = documents_read(folder.path, &report);
+		assert_non_null(settings);
+		assert_int_equal(report.warning_count, 1);
+		assert_non_null(strstr(report.warnings.data, "servers.conf:3: smtp_outbound.tcp_status: "));
+		assert_non_null(strstr(report.warnings.data, statuses[i][1]));
+		settings_release(&settings);
+		documents_report_free(&report);
+		conf_folder_remove(&folder);
+	}
+}
+
+static void
 the_shipped_files_are_valid_with_every_example_in_force(void **state UNUSED)
 {
 	struct conf_folder folder;
@@ -470,6 +500,7 @@ main(void)
 		cmocka_unit_test(the_most_specific_configuration_is_in_force),
 		cmocka_unit_test(two_groups_for_one_server_are_a_mistake),
 		cmocka_unit_test(probable_slips_are_warnings),
+		cmocka_unit_test(a_port_for_outbound_smtp_that_does_less_than_one_thinks_is_a_warning),
 		cmocka_unit_test(the_shipped_files_are_valid_with_every_example_in_force),
 		cmocka_unit_test(a_hundred_thousand_people_are_read_in_seconds),
 		cmocka_unit_test(a_file_of_garbage_is_a_mistake_and_no_crash),

@@ -108,7 +108,7 @@ json_is_one_object_of_valid_strings(void **state)
 	(void)state;
 	log_format_json(&line, LOG_NOTE, LOG_VALUES("a\"\\\n\xff\xc3\xb6\xc2\x85"), 1, "smtpd", 17,
 	    INT64_C(1795349558000));
-	assert_string_equal(buffer_text(&line), "{\"time\":\"2026-11-22T12:12:38Z\",\"source\":\"smtpd\",\"pid\":17,"
+	assert_string_equal(buffer_text(&line), "{\"time\":\"2026-11-22T12:12:38.000Z\",\"source\":\"smtpd\",\"pid\":17,"
 	    "\"severity\":\"notice\",\"event\":\"note\",\"text\":\"a\\\"\\\\\\u000a\\ufffd\xc3\xb6\\ufffd\\ufffd\"}");
 	buffer_free(&line);
 }

@@ -19,6 +19,8 @@ reads_every_form(void **state)
 		{ "relay:2525", "relay", 2525, NULL },
 		{ "[Relay.example.net]", "relay.example.net", 25, NULL },
 		{ "[relay]:2525", "relay", 2525, NULL },
+		{ "M\303\274nchen.de", "xn--mnchen-3ya.de", 25, NULL },
+		{ "[mail.m\303\274nchen.de]:2525", "mail.xn--mnchen-3ya.de", 2525, NULL },
 		{ "[192.0.2.1]", "[192.0.2.1]", 25, "192.0.2.1" },
 		{ "[192.0.2.1]:26", "[192.0.2.1]", 26, "192.0.2.1" },
 		{ "[2001:db8::1]", "[2001:db8::1]", 25, "2001:db8::1" },
@@ -49,7 +51,7 @@ static void
 refuses_everything_else(void **state)
 {
 	static const char *const rows[] = { "", ":25", "[", "[]", "[]:25", "[192.0.2.1", "[192.0.2.1]25", "[192.0.2.256]",
-		"[re lay]", "[-relay]", "192.0.2.1", "relay:", "relay:0", "relay:65536", "relay:25x", "relay: 25", "relay:-1", "re lay", "a..b", "::1",
+		"[re lay]", "[-relay]", "192.0.2.1", "relay:", "relay:0", "relay:65536", "relay:25x", "relay: 25", "relay:-1", "re lay", "a..b", "::1", "\303\274\342\200\256.de",
 		"[::1]:", "[1.2.3.4]:99999999999999999999", "-x", "relay:25:25" };
 	struct next_hop hop;
 	struct error error = ERROR_INITIALIZER;

@@ -112,8 +112,8 @@ events_of_one_turn_stand_in_the_file_as_lines(UNUSED void **state)
 	note(output, "two\nforged");
 	expect_file(file, "");
 	turn();
-	expect_file(file, "2026-11-22T12:12:38Z smtpd[17]: note text=one\n"
-	    "2026-11-22T12:12:38Z smtpd[17]: note text=\"two\\nforged\"\n");
+	expect_file(file, "2026-11-22T12:12:38.000Z smtpd[17]: note text=one\n"
+	    "2026-11-22T12:12:38.000Z smtpd[17]: note text=\"two\\nforged\"\n");
 	assert_int_equal(stat(file, &status), 0);
 	assert_int_equal(status.st_mode & 0137, 0);
 	output_free(&output);
@@ -131,9 +131,9 @@ a_file_that_was_rotated_is_opened_by_its_name_again(UNUSED void **state)
 	output_reopen(output);
 	note(output, "new");
 	turn();
-	expect_file(rotated, "2026-11-22T12:12:38Z smtpd[17]: note text=old\n"
-	    "2026-11-22T12:12:38Z smtpd[17]: note text=before\n");
-	expect_file(file, "2026-11-22T12:12:38Z smtpd[17]: note text=new\n");
+	expect_file(rotated, "2026-11-22T12:12:38.000Z smtpd[17]: note text=old\n"
+	    "2026-11-22T12:12:38.000Z smtpd[17]: note text=before\n");
+	expect_file(file, "2026-11-22T12:12:38.000Z smtpd[17]: note text=new\n");
 	output_free(&output);
 }
 
@@ -144,7 +144,7 @@ json_is_one_object_a_line(UNUSED void **state)
 
 	note(output, "one");
 	output_free(&output);
-	expect_file(file, "{\"time\":\"2026-11-22T12:12:38Z\",\"source\":\"smtpd\",\"pid\":17,\"severity\":\"notice\","
+	expect_file(file, "{\"time\":\"2026-11-22T12:12:38.000Z\",\"source\":\"smtpd\",\"pid\":17,\"severity\":\"notice\","
 	    "\"event\":\"note\",\"text\":\"one\"}\n");
 }
 
@@ -275,9 +275,9 @@ a_new_place_is_taken_over_and_a_bad_one_leaves_the_old(UNUSED void **state)
 	output_configure(output, &(struct output_options){ .to = rotated, .socket = daemon_path, .json = true });
 	note(output, "three");
 	turn();
-	expect_file(file, "2026-11-22T12:12:38Z smtpd[17]: note text=one\n"
-	    "2026-11-22T12:12:38Z smtpd[17]: note text=two\n");
-	expect_file(rotated, "{\"time\":\"2026-11-22T12:12:38Z\",\"source\":\"smtpd\",\"pid\":17,"
+	expect_file(file, "2026-11-22T12:12:38.000Z smtpd[17]: note text=one\n"
+	    "2026-11-22T12:12:38.000Z smtpd[17]: note text=two\n");
+	expect_file(rotated, "{\"time\":\"2026-11-22T12:12:38.000Z\",\"source\":\"smtpd\",\"pid\":17,"
 	    "\"severity\":\"notice\",\"event\":\"note\",\"text\":\"three\"}\n");
 	assert_int_equal(output_dropped(output), 0);
 	output_free(&output);

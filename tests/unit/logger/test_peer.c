@@ -80,7 +80,7 @@ static void
 an_event_becomes_a_line_under_the_name_that_master_gave(UNUSED void **state)
 {
 	send_event(LOG_NOTE, "\3\0\0\0one", 8);
-	expect_log("2026-11-22T12:12:38Z smtpd[17]: note text=one\n");
+	expect_log("2026-11-22T12:12:38.000Z smtpd[17]: note text=one\n");
 	assert_int_equal(peers.events, 1);
 }
 

@@ -161,6 +161,7 @@ static struct {
 	size_t report_envelope, report_whole;
 	char report_header[1000];
 	bool silent;			/* answers nothing */
+	const char *instead;		/* new documents: this next hop, where it was host-... */
 	bool hasty;			/* answers a request for a report before it has all of it */
 	unsigned hasty_answers;
 } router;
@@ -182,7 +183,7 @@ got_question(UNUSED void *context, struct channel *channel, const struct route_r
 		answer.address = "mailfile";
 	} else if (word != NULL) {
 		snprintf(next_hop, sizeof(next_hop), "%s:25", word);
-		answer.next_hop = next_hop;
+		answer.next_hop = router.instead != NULL ? router.instead : next_hop;
 	} else if (strncmp(request->recipient, "unknown", 7) == 0) {
 		answer.outcome = ROUTE_FAIL;
 		answer.failure = FAILURE_USERNAME;
@@ -323,6 +324,7 @@ struct fake_worker {
 	char order[4000];		/* the first recipient of each job */
 	char last_content[1000];
 	char last_next_hop[200];
+	uint8_t last_flags;
 };
 
 static struct fake_worker smtp, smtp1, local;
@@ -346,6 +348,12 @@ judge(const struct envelope_recipient *recipient, struct delivery_result *result
 		result->host_failed = true;
 		result->status = "4.4.1";
 		result->text = "Connection refused";
+	} else if (strstr(recipient->address, "remembered") != NULL) {
+		result->outcome = DELIVERY_DEFERRED;
+		result->host_failed = true;
+		result->retry_seconds = 300;
+		result->status = "4.4.1";
+		result->text = "all hosts failed lately";
 	}
 }
 
@@ -421,6 +429,7 @@ got_job(void *context, UNUSED struct channel *channel, const struct deliver_begi
 	worker->job_count++;
 	if (++worker->in_hand > worker->most_in_hand)
 		worker->most_in_hand = worker->in_hand;
+	worker->last_flags = message->flags;
 	snprintf(worker->last_next_hop, sizeof(worker->last_next_hop), "%s", message->next_hop);
 	buffer_append(&job->octets, message->data.data, message->data.length);
 	if (job->octets.length == job->whole)

@@ -440,7 +440,7 @@ fake_waits_for(const struct envelope *envelope, const char *destination, int64_t
 		if (recipient->state != RECIPIENT_WAITING || recipient->next_hop == NULL)
 			continue;
 		snprintf(key, sizeof(key), "%s:%s", transport_name(recipient->transport), recipient->next_hop);
-		if (strcmp(key, destination) == 0 && (recipient->attempts == 0 || recipient->next_attempt_ms <= now))
+		if (strcmp(key, destination) == 0 && (recipient->attempts == 0 || recipient->waits_for_turn || recipient->next_attempt_ms <= now))
 			return true;
 	}
 	return false;

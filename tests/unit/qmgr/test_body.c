@@ -1,6 +1,7 @@
 /* test_body - content in files of its own */
 #include "tests/unit/qmgr/store_support.h"
 
+#include "common/base/identifier.h"
 #include "qmgr/store/body.h"
 
 static void
@@ -158,6 +159,18 @@ a_body_without_a_message_goes_at_the_next_start(void **state)
 	assert_int_equal(access(path, F_OK), 0);
 }
 
+/* Of what was set aside of the message; -1: nothing. */
+static off_t
+length_aside(const struct box *box, uint64_t id)
+{
+	char name[IDENTIFIER_TEXT_SIZE], path[256];
+	struct stat status;
+
+	identifier_format(id, name);
+	snprintf(path, sizeof(path), "%s/damaged/body-%s", box->folder, name);
+	return stat(path, &status) == 0 ? status.st_size : -1;
+}
+
 static void
 a_changed_body_is_noticed_before_it_is_delivered(void **state)
 {
@@ -184,6 +197,12 @@ a_changed_body_is_noticed_before_it_is_delivered(void **state)
 		assert_true(box->failed);
 		assert_int_equal(box->error.kind, ERROR_DAMAGED);
 	}
+	assert_int_equal(length_aside(box, 1), 200000);
+	assert_int_equal(length_aside(box, 2), 199999);
+	assert_int_equal(length_aside(box, 3), -1);
+	box_done(box, 1);
+	box_run_ms(box, 300);
+	assert_int_equal(length_aside(box, 1), 200000);
 }
 
 static void

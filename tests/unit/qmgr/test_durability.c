@@ -198,6 +198,39 @@ a_failed_flush_fails_its_messages_and_nothing_more_goes_there(void **state)
 	assert_int_equal(box->listed[1].id, 3);
 }
 
+/* The header may be on the disk all the same. It says where the segment before it ends. */
+static void
+nothing_goes_on_in_a_segment_once_a_next_one_was_begun(void **state)
+{
+	struct box *box = *state;
+	char next[200], kept[200];
+
+	for (uint64_t id = 1; id <= 11; id++)
+		box_add(box, id, 20000);
+	box_run_ms(box, 400);	/* the next segment is there */
+	snprintf(next, sizeof(next), "%s/journal/seg-000002", box->folder);
+	snprintf(kept, sizeof(kept), "%s/kept", box->folder);
+	assert_int_equal(link(next, kept), 0);
+	let_fail("/journal/seg-000002");
+	box_add(box, 12, 40000);
+	assert_true(box->failed);
+	let_fail(NULL);
+	for (unsigned i = 0; i < 100 && box->failed; i++) {
+		box->failed = false;
+		box_add(box, 13, 100);
+		if (box->failed)
+			box_run_ms(box, 100);
+	}
+	assert_false(box->failed);
+	box_close(box);
+	/* The segment is removed by now, but nothing flushed that into the folder: after a power failure it is back. */
+	assert_int_equal(rename(kept, next), 0);
+	box_open(box);
+	assert_int_equal(box->summary.damaged, 0);
+	assert_int_equal(box->summary.messages, 12);
+	assert_true(box_content_is_right(box, 13, 100));
+}
+
 /* ---- bodies ---- */
 
 static void
@@ -447,6 +480,7 @@ main(void)
 		CASE(a_segment_is_durable_with_its_name_before_it_is_used),
 		CASE(a_message_is_confirmed_after_its_segment_was_flushed),
 		CASE(a_failed_flush_fails_its_messages_and_nothing_more_goes_there),
+		CASE(nothing_goes_on_in_a_segment_once_a_next_one_was_begun),
 		CASE(a_body_is_flushed_with_its_folder_before_its_record),
 		CASE(a_body_that_cannot_be_flushed_is_no_message),
 		CASE(a_body_goes_after_the_record_that_ends_it),

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -21,6 +22,7 @@ static const struct limits defaults = {
 	.active_memory = 1024 * 1024,
 	.active_messages = 1000,
 	.sessions_per_destination = 2,
+	.initial_concurrency = 2,
 	.deliveries = 4,
 	.hops = 25,
 	.retry_initial_ms = 15 * MINUTE,
@@ -638,6 +640,358 @@ tells_of_a_delay_once(UNUSED void **state)
 	assert_int_equal(router.reports, 1);
 }
 
+static void
+counts_a_job_once_whoever_was_in_it(UNUSED void **state)
+{
+	const struct destination *destination;
+
+	connect_all();
+	qmgr.limits.sessions_per_destination = 20;
+	deposit("s@example.org", "a@host-x.example b@host-x.example c@host-x.example", CONTENT);
+	until_done(1);
+	destination = destination_find(&qmgr.destinations, "smtp:host-x.example:25");
+	assert_int_equal(destination->concurrency, 3);
+	/* Three recipients and one failed job: a host that worked a moment ago has chances left. */
+	deposit("s@example.org", "down1@host-x.example down2@host-x.example down3@host-x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	assert_int_equal(destination->failed_jobs, 1);
+	assert_int_equal(destination->concurrency, 1);
+	assert_false(destination_is_down(destination, qmgr_now(&qmgr)));
+}
+
+static void
+waits_as_long_as_failed_hosts_are_remembered_without_counting_an_attempt(UNUSED void **state)
+{
+	connect_all();
+	deposit("s@example.org", "remembered@host-x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	assert_int_equal(fake.messages->envelope.recipients[0].attempts, 0);
+	assert_int_equal(fake.messages->envelope.recipients[0].state, RECIPIENT_WAITING);
+	assert_string_equal(fake.messages->envelope.recipients[0].reason, "all hosts failed lately");
+	assert_in_range(store_next_due_ms(NULL) - qmgr_now(&qmgr), 5 * MINUTE - 1000, 5 * MINUTE + 6000);
+	/* Another one for that destination waits for the same moment. */
+	deposit("s@example.org", "good@host-x.example", CONTENT);
+	until(depositor.answers == 2 && window_active(&qmgr) == 0);
+	assert_int_equal(smtp.job_count, 1);
+	fake_remove(fake.messages->next->id);
+	pass_time(5 * MINUTE + 7000);
+	until(smtp.job_count == 2 && window_active(&qmgr) == 0);
+	assert_int_equal(fake.messages->envelope.recipients[0].attempts, 0);
+	/* It expires like any other. */
+	qmgr.limits.expiry_ms = 8 * MINUTE;
+	pass_time(6 * MINUTE);
+	until(router.reports == 1);
+	assert_int_equal(router.report_kind, REPORT_FAILURE);
+}
+
+/* ---- low priority ---- */
+
+/* So that low priority moves from so many minutes from now on, for an hour. */
+static void
+low_priority_moves_in(int minutes)
+{
+	time_t now = time(NULL);
+	struct tm here;
+
+	localtime_r(&now, &here);
+	qmgr.limits.low_priority_from = (here.tm_hour * 60 + here.tm_min + minutes + 1440) % 1440;
+	qmgr.limits.low_priority_until = (qmgr.limits.low_priority_from + 60) % 1440;
+}
+
+static uint64_t
+deposit_low(const char *recipients)
+{
+	struct envelope envelope;
+	uint64_t id = depositor.next_id++;
+
+	make_envelope(&envelope, id, "s@example.org", recipients);
+	envelope.priority = PRIORITY_LOW;
+	deposit_envelope(&envelope, CONTENT, 0);
+	envelope_free(&envelope);
+	return id;
+}
+
+static void
+transfers_mail_of_low_priority_only_in_its_time_of_day(UNUSED void **state)
+{
+	connect_all();
+	low_priority_moves_in(120);
+	deposit_low("good@host-x.example");
+	until(fake.messages != NULL && fake.messages->parked);
+	assert_int_equal(smtp.job_count, 0);
+	assert_non_null(strstr(fake.messages->envelope.recipients[0].reason, "low priority"));
+	assert_in_range(store_next_due_ms(NULL) - qmgr_now(&qmgr), 118 * MINUTE, 122 * MINUTE);
+	/* Into mail files it goes at once, and so does all other mail. */
+	deposit_low("local1@x.example");
+	deposit("s@example.org", "good@host-x.example", CONTENT);
+	until(local.delivered == 1 && smtp.delivered == 1);
+	assert_int_equal(router.reports, 0);
+	low_priority_moves_in(-1);
+	pass_time(121 * MINUTE);
+	until(fake_count() == 0);
+	assert_int_equal(smtp.delivered, 2);
+}
+
+static void
+gives_all_mail_the_same_priority_where_priorities_are_ignored(UNUSED void **state)
+{
+	connect_all();
+	low_priority_moves_in(120);
+	qmgr.limits.ignore_priority = true;
+	deposit_low("good@host-x.example");
+	until_done(1);
+	assert_int_equal(smtp.delivered, 1);
+}
+
+static void
+lowers_the_priority_of_large_messages(UNUSED void **state)
+{
+	connect_all();
+	low_priority_moves_in(120);
+	qmgr.limits.low_priority_size = strlen(CONTENT) + 1;
+	deposit("s@example.org", "good@host-x.example", CONTENT);
+	deposit("s@example.org", "good@host-x.example", CONTENT "x\r\n");
+	until(depositor.answers == 2 && smtp.delivered == 1);
+	until(fake.messages != NULL && fake.messages->parked);
+	assert_int_equal(smtp.job_count, 1);
+}
+
+static void
+tells_senders_of_low_priority_as_the_setting_says(UNUSED void **state)
+{
+	connect_all();
+	low_priority_moves_in(120);
+	qmgr.limits.low_delay_by_size = true;
+	deposit_low("good@host-x.example");
+	until(fake.messages != NULL && fake.messages->parked);
+	assert_int_equal(router.reports, 0);
+	qmgr.limits.low_delay_by_size = false;
+	qmgr.limits.low_delay_chosen = true;
+	deposit_low("good@host-x.example");
+	until(router.reports == 1);
+	assert_int_equal(router.report_kind, REPORT_DELAY);
+	until(smtp.delivered == 1);		/* the report */
+	until(window_active(&qmgr) == 0);
+	/* Once: what is held back again is not told again. */
+	pass_time(125 * MINUTE);
+	low_priority_moves_in(120);
+	until(router.questions == 6 && window_active(&qmgr) == 0);
+	assert_int_equal(router.reports, 2);	/* now of the first one */
+}
+
+/* ---- delays ---- */
+
+static void
+tells_of_a_delay_only_those_who_want_to_know(UNUSED void **state)
+{
+	struct envelope envelope;
+
+	connect_all();
+	qmgr.limits.delay_notifications = true;
+	qmgr.limits.expiry_ms = 5 * 24 * 60 * MINUTE;
+	make_envelope(&envelope, depositor.next_id++, "s@example.org", "temp1@x.example temp2@x.example temp3@x.example");
+	envelope.recipients[0].notify = NOTIFY_FAILURE;
+	envelope.recipients[1].notify = NOTIFY_DELAY | NOTIFY_FAILURE;
+	deposit_envelope(&envelope, CONTENT, 0);
+	envelope_free(&envelope);
+	deposit("", "temp4@x.example", CONTENT);
+	until(depositor.answers == 2 && window_active(&qmgr) == 0);
+	pass_time(25 * 60 * MINUTE);
+	until(router.reports == 1);
+	until(smtp.delivered == 1 && window_active(&qmgr) == 0);
+	assert_int_equal(router.report_recipients, 2);
+	assert_int_equal(router.reports, 1);
+}
+
+static void
+tells_of_a_delay_by_the_messages_priority_and_not_of_held_mail(UNUSED void **state)
+{
+	struct envelope envelope;
+	struct fake_message *held;
+
+	connect_all();
+	qmgr.limits.delay_notifications = true;
+	make_envelope(&envelope, depositor.next_id++, "s@example.org", "temp1@x.example");
+	envelope.priority = PRIORITY_HIGH;
+	deposit_envelope(&envelope, CONTENT, 0);
+	envelope_free(&envelope);
+	deposit("s@example.org", "temp2@x.example", CONTENT);
+	make_envelope(&envelope, depositor.next_id++, "s@example.org", "temp3@x.example");
+	envelope.priority = PRIORITY_HIGH;
+	deposit_envelope(&envelope, CONTENT, 0);
+	until(depositor.answers == 3 && window_active(&qmgr) == 0);
+	held = fake_find(envelope.id);
+	held->held = true;
+	envelope_free(&envelope);
+	pass_time(5 * 60 * MINUTE);
+	until(router.reports == 1);
+	until(smtp.delivered == 1 && window_active(&qmgr) == 0);
+	assert_int_equal(router.reports, 1);
+	assert_int_equal(router.report_recipients, 1);
+}
+
+static void
+notices_a_delay_within_the_interval_though_the_next_attempt_is_far_off(UNUSED void **state)
+{
+	connect_all();
+	qmgr.limits.delay_notifications = true;
+	qmgr.limits.delay_ms[PRIORITY_NORMAL] = 5 * MINUTE;
+	qmgr.limits.retry_initial_ms = 600 * MINUTE;
+	deposit("s@example.org", "temp@x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	assert_in_range(store_next_due_ms(NULL) - qmgr_now(&qmgr), 19 * MINUTE, 21 * MINUTE);
+	pass_time(21 * MINUTE);
+	until(router.reports == 1);
+	until(fake_count() == 1 && fake.messages->parked);
+	assert_true(store_next_due_ms(NULL) - qmgr_now(&qmgr) > 500 * MINUTE);
+}
+
+static void
+expires_nothing_early_when_the_wall_clock_jumps(UNUSED void **state)
+{
+	struct envelope envelope;
+
+	connect_all();
+	/* It was ten days earlier by the wall clock a moment ago, when this message came. */
+	qmgr.clock.wall_at_start -= 10 * 24 * 60 * MINUTE;
+	make_envelope(&envelope, depositor.next_id++, "s@example.org", "temp@x.example");
+	envelope.arrival_ms = clock_wall_ms() - 10 * 24 * 60 * MINUTE;
+	deposit_envelope(&envelope, CONTENT, 0);
+	until(fake.messages != NULL && fake.messages->parked);
+	assert_int_equal(fake.messages->envelope.recipients[0].attempts, 1);
+	assert_in_range(store_next_due_ms(NULL) - qmgr_now(&qmgr), 13 * MINUTE, 17 * MINUTE);
+	pass_time(23 * 60 * MINUTE);
+	until(smtp.job_count == 2 && fake.messages->parked);
+	assert_int_equal(router.reports, 0);
+	pass_time(61 * MINUTE);
+	until(router.reports == 1);
+	assert_int_equal(router.report_kind, REPORT_FAILURE);
+	envelope_free(&envelope);
+}
+
+/* ---- new documents ---- */
+
+/* The documents were read anew, and router has them too. */
+static void
+reload(const char *next_hop)
+{
+	router.instead = next_hop;
+	qmgr_reloaded(&qmgr, &qmgr.limits);
+	event_active(qmgr.reroute.timer, EV_TIMEOUT, 0);
+}
+
+static void
+takes_mail_to_another_host_after_a_reload_though_the_old_one_is_down(UNUSED void **state)
+{
+	unsigned i;
+
+	connect_all();
+	deposit("s@example.org", "down@host-old.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	for (i = 0; i < 30; i++)		/* most of them stand behind the destination, some wait for a moment */
+		deposit("s@example.org", "good@host-old.example", CONTENT);
+	deposit("s@example.org", "temp@x.example", CONTENT);
+	until(depositor.answers == 32 && window_active(&qmgr) == 0);
+	assert_int_equal(smtp.job_count, 2);
+	reload("relay-new:25");
+	until(smtp.delivered == 30);
+	until(window_active(&qmgr) == 0);
+	assert_string_equal(smtp.last_next_hop, "relay-new:25");
+	/* What had a back-off of its own keeps it. */
+	assert_int_equal(fake_count(), 2);
+	assert_int_equal(fake.messages->next->envelope.recipients[0].attempts, 1);
+}
+
+static void
+tries_nothing_early_after_a_reload_that_changed_no_route(UNUSED void **state)
+{
+	connect_all();
+	deposit("s@example.org", "down@host-old.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	deposit("s@example.org", "good@host-old.example", CONTENT);
+	until(depositor.answers == 2 && window_active(&qmgr) == 0);
+	reload(NULL);
+	until(router.questions == 4 && window_active(&qmgr) == 0 && !qmgr.reroute.running);
+	assert_int_equal(smtp.job_count, 1);
+	assert_true(store_next_due_ms(NULL) > qmgr_now(&qmgr) + 10 * MINUTE);
+}
+
+static void
+returns_mail_that_is_too_old_by_new_documents(UNUSED void **state)
+{
+	struct limits shorter = defaults;
+
+	connect_all();
+	deposit("s@example.org", "temp@x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	shorter.expiry_ms = 5 * MINUTE;
+	qmgr_reloaded(&qmgr, &shorter);
+	event_active(qmgr.reroute.timer, EV_TIMEOUT, 0);
+	until(!qmgr.reroute.times_changed && !qmgr.reroute.running && fake.messages->parked);
+	assert_int_equal(smtp.job_count, 1);
+	assert_true(store_next_due_ms(NULL) - qmgr_now(&qmgr) <= 5 * MINUTE);
+	pass_time(6 * MINUTE);
+	until(router.reports == 1);
+	assert_int_equal(router.report_kind, REPORT_FAILURE);
+	/* And one that is too old at the reload, after one more attempt. */
+	deposit("s@example.org", "temp@x.example", CONTENT);
+	until(smtp.job_count == 4 && fake.messages->parked);
+	qmgr_reloaded(&qmgr, &defaults);
+	pass_time(4 * MINUTE);
+	shorter.expiry_ms = 3 * MINUTE;
+	qmgr_reloaded(&qmgr, &shorter);
+	event_active(qmgr.reroute.timer, EV_TIMEOUT, 0);
+	until(router.reports == 2);
+}
+
+static void
+routes_anew_after_a_reload_what_stands_in_queues_or_behind_them(UNUSED void **state)
+{
+	unsigned i;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	qmgr.limits.active_messages = 40;
+	for (i = 0; i < 100; i++) {
+		deposit("s@example.org", "good@host-slow.example", CONTENT);
+		turn(3);
+	}
+	until(depositor.answers == 100 && qmgr.routing.waiting_count == 0 && qmgr.routing.questions.count == 0);
+	assert_int_equal(smtp.in_hand, 2);
+	assert_true(qmgr.window.parked_surplus > 50);
+	smtp.holds_jobs = false;
+	reload("relay-new:25");
+	until(smtp.delivered == 98);
+	assert_string_equal(smtp.last_next_hop, "relay-new:25");
+	while (smtp.jobs != NULL)
+		finish_job(&smtp, smtp.jobs);
+	until(fake_count() == 0);
+}
+
+static void
+brings_back_what_only_waits_for_its_turn_when_the_host_is_up_again(UNUSED void **state)
+{
+	uint64_t before;
+	unsigned i;
+
+	connect_all();
+	router.instead = "relay:25";
+	for (i = 0; i < 60; i++)		/* each was tried once */
+		deposit("s@example.org", "temp@host-x.example", CONTENT);
+	until(depositor.answers == 60 && smtp.job_count == 60 && window_active(&qmgr) == 0);
+	/* They come back together, find the host down, and mostly stand behind it. */
+	destination_put_off(&qmgr.destinations, destination_find(&qmgr.destinations, "smtp:relay:25"), qmgr_now(&qmgr), 19 * 60,
+	    "4.4.1", "all hosts failed lately", "relay");
+	before = qmgr.window.parked_surplus;
+	pass_time(17 * MINUTE);
+	until(qmgr.window.parked_surplus == before + 50 && window_active(&qmgr) == 0);
+	assert_int_equal(smtp.job_count, 60);
+	/* Once the host is up, all of them are tried, not only those whose time has come. */
+	pass_time(3 * MINUTE);
+	until(smtp.job_count == 120);
+	until(window_active(&qmgr) == 0);
+}
+
 /* ---- fairness and bounds ---- */
 
 static void
@@ -749,9 +1103,11 @@ gives_a_worker_only_as_many_jobs_as_it_has_credits(UNUSED void **state)
 	unsigned i;
 
 	connect_all();
-	smtp.holds_jobs = true;
 	for (i = 0; i < 300; i++)
 		buffer_printf(&recipients, "%sgood@host-%u.example", i == 0 ? "" : " ", i);
+	deposit("s@example.org", buffer_text(&recipients), CONTENT);	/* they are known to work then */
+	until_done(1);
+	smtp.holds_jobs = true;
 	deposit("s@example.org", buffer_text(&recipients), CONTENT);
 	buffer_free(&recipients);
 	until(smtp.in_hand == deliver_protocol.window);
@@ -761,8 +1117,8 @@ gives_a_worker_only_as_many_jobs_as_it_has_credits(UNUSED void **state)
 	smtp.holds_jobs = false;
 	while (smtp.jobs != NULL)
 		finish_job(&smtp, smtp.jobs);
-	until_done(1);
-	assert_int_equal(smtp.delivered, 300);
+	until_done(2);
+	assert_int_equal(smtp.delivered, 600);
 }
 
 /* ---- a new qmgr ---- */
@@ -793,6 +1149,27 @@ schedules_what_it_finds_at_its_start(UNUSED void **state)
 	connect_all();
 	until(fake_count() == 0);
 	assert_int_equal(smtp.delivered, 1);
+}
+
+static void
+takes_back_what_an_earlier_qmgr_left_behind_a_destination(UNUSED void **state)
+{
+	unsigned i;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	qmgr.limits.active_messages = 40;
+	for (i = 0; i < 100; i++) {
+		deposit("s@example.org", "good@host-slow.example", CONTENT);
+		turn(3);
+	}
+	until(depositor.answers == 100 && qmgr.window.parked_surplus > 50 && qmgr.routing.questions.count == 0);
+	restart_qmgr();
+	smtp.holds_jobs = false;
+	connect_all();
+	/* Half an hour is not over: they come because those that were in memory are done. */
+	until(fake_count() == 0);
+	assert_int_equal(smtp.delivered, 100);
 }
 
 static void
@@ -1123,6 +1500,105 @@ retries_at_once_and_forgets_the_back_off_of_the_destination(UNUSED void **state)
 }
 
 static void
+tells_a_worker_that_an_administrator_asked_until_a_job_showed_what_is_true(UNUSED void **state)
+{
+	connect_all();
+	deposit("s@example.org", "down@host-x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	assert_int_equal(smtp.last_flags, 0);
+	ask_action(QUEUE_RETRY, 0);
+	until(smtp.job_count == 2);
+	assert_int_equal(smtp.last_flags, DELIVER_FRESH);
+	until(fake.messages->parked);
+	pass_time(40 * MINUTE);
+	until(smtp.job_count == 3);
+	assert_int_equal(smtp.last_flags, 0);
+}
+
+static void
+tells_it_too_when_the_documents_lead_elsewhere_now(UNUSED void **state)
+{
+	connect_all();
+	deposit("s@example.org", "temp@host-x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	router.instead = "relay-new:25";
+	ask_action(QUEUE_RETRY, 0);
+	until(smtp.job_count == 2);
+	assert_string_equal(smtp.last_next_hop, "relay-new:25");
+	assert_int_equal(smtp.last_flags, DELIVER_FRESH);
+}
+
+static void
+ask_route(const char *destination)
+{
+	struct queue_action action = { .action = QUEUE_ROUTE, .sender = "", .recipient = "", .destination = destination,
+		.state = "" };
+
+	command_connect();
+	send_queue_action(command.channel, &action);
+	until(command.answers == 1);
+}
+
+static void
+routes_what_waits_for_a_destination_now_low_priority_too(UNUSED void **state)
+{
+	connect_all();
+	low_priority_moves_in(120);
+	deposit_low("good@host-x.example");
+	deposit_low("good@host-y.example");
+	deposit("s@example.org", "temp@host-x.example", CONTENT);
+	until(depositor.answers == 3 && window_active(&qmgr) == 0);
+	assert_int_equal(smtp.job_count, 1);
+	ask_route("host-x.example");
+	assert_int_equal(command.count, 2);
+	until(smtp.job_count == 3 && window_active(&qmgr) == 0);
+	assert_int_equal(smtp.delivered, 1);
+	/* What comes later is not meant. */
+	usleep(3000);
+	deposit_low("good@host-x.example");
+	until(depositor.answers == 4 && window_active(&qmgr) == 0);
+	assert_int_equal(smtp.job_count, 3);
+	ask_route("nowhere.example");
+	assert_int_equal(command.count, 0);
+	ask_route("");
+	assert_true(command.failed);
+}
+
+static void
+routes_only_the_recipients_that_go_to_the_destination(UNUSED void **state)
+{
+	uint64_t id;
+
+	connect_all();
+	id = deposit("s@example.org", "temp1@host-x.example temp2@host-y.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	assert_int_equal(smtp.job_count, 2);
+	ask_route("smtp:host-x.example:25");
+	until(smtp.job_count == 3 && fake.messages->parked);
+	assert_int_equal(fake_find(id)->envelope.recipients[0].attempts, 2);
+	assert_int_equal(fake_find(id)->envelope.recipients[1].attempts, 1);
+}
+
+static void
+routes_a_large_low_priority_queue_to_its_end_though_the_window_is_small(UNUSED void **state)
+{
+	unsigned i;
+
+	connect_all();
+	low_priority_moves_in(120);
+	qmgr.limits.active_messages = 10;
+	for (i = 0; i < 100; i++) {
+		deposit_low("good@host-x.example");
+		turn(3);
+	}
+	until(depositor.answers == 100 && window_active(&qmgr) == 0);
+	assert_int_equal(smtp.job_count, 0);
+	ask_route("host-x.example");
+	assert_int_equal(command.count, 100);
+	until(smtp.delivered == 100);
+}
+
+static void
 removes_a_message_in_hand_when_its_job_ends(UNUSED void **state)
 {
 	uint64_t id;
@@ -1219,6 +1695,21 @@ main(void)
 		CASE(reports_success_only_when_the_sender_wanted_it),
 		CASE(expires_an_old_message_only_after_a_fresh_attempt),
 		CASE(tells_of_a_delay_once),
+		CASE(counts_a_job_once_whoever_was_in_it),
+		CASE(waits_as_long_as_failed_hosts_are_remembered_without_counting_an_attempt),
+		CASE(transfers_mail_of_low_priority_only_in_its_time_of_day),
+		CASE(gives_all_mail_the_same_priority_where_priorities_are_ignored),
+		CASE(lowers_the_priority_of_large_messages),
+		CASE(tells_senders_of_low_priority_as_the_setting_says),
+		CASE(tells_of_a_delay_only_those_who_want_to_know),
+		CASE(tells_of_a_delay_by_the_messages_priority_and_not_of_held_mail),
+		CASE(notices_a_delay_within_the_interval_though_the_next_attempt_is_far_off),
+		CASE(expires_nothing_early_when_the_wall_clock_jumps),
+		CASE(takes_mail_to_another_host_after_a_reload_though_the_old_one_is_down),
+		CASE(tries_nothing_early_after_a_reload_that_changed_no_route),
+		CASE(returns_mail_that_is_too_old_by_new_documents),
+		CASE(routes_anew_after_a_reload_what_stands_in_queues_or_behind_them),
+		CASE(brings_back_what_only_waits_for_its_turn_when_the_host_is_up_again),
 		CASE(serves_an_idle_destination_beside_a_clogged_one),
 		CASE(drops_content_over_the_memory_limit_and_reads_it_again),
 		CASE(gives_a_dead_workers_jobs_to_its_successor_without_counting_an_attempt),
@@ -1226,6 +1717,7 @@ main(void)
 		CASE(spreads_jobs_over_processes_and_prefers_the_one_with_a_free_session),
 		CASE(gives_a_worker_only_as_many_jobs_as_it_has_credits),
 		CASE(schedules_what_it_finds_at_its_start),
+		CASE(takes_back_what_an_earlier_qmgr_left_behind_a_destination),
 		CASE(gives_nothing_twice_that_a_worker_still_holds),
 		CASE(applies_results_that_come_with_what_is_held),
 		CASE(waits_for_the_later_of_two_attempts_that_an_earlier_qmgr_began),
@@ -1237,6 +1729,11 @@ main(void)
 		CASE(exports_the_content_behind_the_envelope),
 		CASE(holds_a_message_until_it_is_released),
 		CASE(retries_at_once_and_forgets_the_back_off_of_the_destination),
+		CASE(tells_a_worker_that_an_administrator_asked_until_a_job_showed_what_is_true),
+		CASE(tells_it_too_when_the_documents_lead_elsewhere_now),
+		CASE(routes_what_waits_for_a_destination_now_low_priority_too),
+		CASE(routes_only_the_recipients_that_go_to_the_destination),
+		CASE(routes_a_large_low_priority_queue_to_its_end_though_the_window_is_small),
 		CASE(removes_a_message_in_hand_when_its_job_ends),
 		CASE(describes_destinations),
 		CASE(drains_when_the_jobs_in_hand_are_done),

@@ -133,7 +133,7 @@ has(struct box *box, uint64_t id)
 /* ---- damage ---- */
 
 static void
-a_damaged_record_is_set_aside_and_all_else_goes_on(void **state)
+a_damaged_content_is_set_aside_and_its_message_is_not_forgotten(void **state)
 {
 	struct box *box = *state;
 	struct newest segment;
@@ -149,10 +149,9 @@ a_damaged_record_is_set_aside_and_all_else_goes_on(void **state)
 	box_remove_index(box);
 	box_open(box);
 	assert_int_equal(box->summary.damaged, 1);
-	assert_int_equal(box->summary.messages, 4);
-	assert_false(has(box, 3));
+	assert_int_equal(box->summary.messages, 5);
 	for (uint64_t id = 1; id <= 5; id++)
-		assert_true(id == 3 || box_content_is_right(box, id, 1000));
+		assert_true(box_content_is_right(box, id, 1000) == (id != 3));
 	path_of(box, "damaged", path);
 	assert_int_equal(access(path, F_OK), 0);
 	/* No crash loop; and the damaged segment is left behind. */
@@ -161,8 +160,33 @@ a_damaged_record_is_set_aside_and_all_else_goes_on(void **state)
 	box_reopen(box);
 	box_remove_index(box);
 	box_reopen(box);
-	assert_int_equal(box->summary.messages, 5);
+	assert_int_equal(box->summary.messages, 6);
 	assert_int_equal(box->summary.damaged, 0);
+	assert_true(has(box, 3));
+	assert_false(box_body_is_right(box, 3, 1000));
+	assert_int_equal(box->error.kind, ERROR_DAMAGED);
+}
+
+static void
+a_damaged_record_is_set_aside_and_all_else_goes_on(void **state)
+{
+	struct box *box = *state;
+	struct newest segment;
+	uint64_t offset, length;
+
+	for (uint64_t id = 1; id <= 5; id++)
+		box_add(box, id, 1000);
+	box_close(box);
+	segment = newest_segment(box);
+	offset = find_record(segment.path, 3, &length);
+	write_at(segment.path, offset + RECORD_HEAD_SIZE + RECORD_ADD_HEAD_SIZE, "damage", 6);
+	box_remove_index(box);
+	box_open(box);
+	assert_int_equal(box->summary.damaged, 1);
+	assert_int_equal(box->summary.messages, 4);
+	assert_false(has(box, 3));
+	for (uint64_t id = 1; id <= 5; id++)
+		assert_true(id == 3 || box_content_is_right(box, id, 1000));
 }
 
 static void
@@ -171,6 +195,8 @@ a_damaged_content_of_a_parked_message_is_an_error_of_that_message(void **state)
 	struct box *box = *state;
 	struct newest segment;
 	uint64_t offset, length;
+	char name[64], path[256], *aside;
+	size_t size;
 
 	box_add(box, 1, 1000);
 	box_add(box, 2, 1000);
@@ -180,9 +206,19 @@ a_damaged_content_of_a_parked_message_is_an_error_of_that_message(void **state)
 	box_open(box);
 	assert_int_equal(box->summary.messages, 2);
 	write_at(segment.path, offset + length - 10, "damage", 6);
-	assert_false(box_content_is_right(box, 1, 1000));
-	assert_true(box->failed);
-	assert_int_equal(box->error.kind, ERROR_DAMAGED);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_false(box_content_is_right(box, 1, 1000));
+		assert_true(box->failed);
+		assert_int_equal(box->error.kind, ERROR_DAMAGED);
+	}
+	assert_int_equal(box_number(box, "damaged"), 1);
+	snprintf(name, sizeof(name), "damaged/segment-%llu-offset-%llu", (unsigned long long)segment.serial,
+	    (unsigned long long)offset);
+	path_of(box, name, path);
+	aside = read_whole(path, &size);
+	assert_int_equal(size, length);
+	assert_memory_equal(aside + length - 10, "damage", 6);
+	free(aside);
 	assert_non_null(box_take_id(box, 1));
 	assert_true(box_content_is_right(box, 2, 1000));
 }
@@ -430,6 +466,61 @@ an_older_index_is_brought_up_to_date(void **state)
 	for (uint64_t id = 6; id <= 11; id++)
 		assert_true(box_content_is_right(box, id, 100));
 	assert_int_equal(box_number(box, "damaged"), 0);
+}
+
+/* The disk kept that the index forgot a message, and lost the record that ended the message. */
+static void
+an_index_that_forgot_what_the_journal_did_not_end_is_not_believed(void **state)
+{
+	struct box *box = *state;
+	char copy[160];
+
+	snprintf(copy, sizeof(copy), "%s.crash", box->folder);
+	box_add(box, 1, 100);
+	box_reopen(box);
+	box_add(box, 2, 100);
+	box_run_ms(box, 500);		/* a checkpoint: the index knows of both */
+	box_done(box, 1);
+	box_run_ms(box, 300);		/* the row goes, without a checkpoint */
+	support_copy(box->folder, copy);
+	box_close(box);
+	support_copy(copy, box->folder);
+	support_remove(copy);
+	write_zeroes(newest_segment(box).path, SEGMENT_DATA + SEGMENT_PAGE, BOX_SEGMENT - SEGMENT_DATA - SEGMENT_PAGE);
+	box_open(box);
+	assert_true(has(box, 1));
+	assert_true(has(box, 2));
+	assert_int_equal(box->summary.messages, 2);
+}
+
+/* A person put back some of its files from a backup. */
+static void
+an_index_whose_files_are_of_different_times_is_not_believed(void **state)
+{
+	static const char *const files[] = { "message", "envelope", "due", "destination", "meta" };
+	struct box *box = *state;
+	char index[256], kept[160], command[700];
+
+	box_add(box, 1, 100);
+	box_close(box);
+	path_of(box, "index", index);
+	snprintf(kept, sizeof(kept), "%s.kept", box->folder);
+	support_copy(index, kept);
+	for (size_t i = 0; i < ARRAY_COUNT(files); i++) {
+		box_open(box);
+		box_add(box, 10 + i, 100);
+		box_close(box);
+		snprintf(command, sizeof(command), "cp '%s/%s' '%s/'", kept, files[i], index);
+		assert_int_equal(system(command), 0);
+		box_open(box);
+		assert_int_equal(box->summary.messages, i + 2);
+		assert_int_equal(box_list(box, 0, 100), i + 2);
+		assert_int_equal(box_take_due(box, INT64_MAX, 100), i + 2);
+		box_close(box);
+		support_copy(index, kept);
+	}
+	support_remove(kept);
+	box_open(box);
 }
 
 /* ---- the index is damaged ---- */
@@ -689,6 +780,7 @@ main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		CASE(a_damaged_content_is_set_aside_and_its_message_is_not_forgotten),
 		CASE(a_damaged_record_is_set_aside_and_all_else_goes_on),
 		CASE(a_damaged_content_of_a_parked_message_is_an_error_of_that_message),
 		CASE(a_segment_that_lost_a_header_or_both_is_still_read),
@@ -698,6 +790,8 @@ main(void)
 		CASE(ghosts_of_a_torn_commit_do_not_come_back_after_a_second_crash),
 		CASE(an_index_that_knows_more_than_the_journal_is_not_believed),
 		CASE(an_older_index_is_brought_up_to_date),
+		CASE(an_index_that_forgot_what_the_journal_did_not_end_is_not_believed),
+		CASE(an_index_whose_files_are_of_different_times_is_not_believed),
 		CASE(a_damaged_index_never_loses_mail),
 		CASE(a_settings_file_of_the_database_is_not_read_from_the_working_directory),
 		CASE(a_failed_write_is_told_and_the_store_recovers_by_itself),

@@ -16,6 +16,7 @@ static const struct limits limits = {
 	.retry_initial_ms = 15 * MINUTE,
 	.retry_cap_ms = 60 * MINUTE,
 	.expiry_ms = 24 * HOUR,
+	.look_interval_ms = 15 * MINUTE,
 	.delay_notifications = true,
 	.delay_ms = { [PRIORITY_NORMAL] = 24 * HOUR, [PRIORITY_HIGH] = 4 * HOUR, [PRIORITY_LOW] = 48 * HOUR },
 	.low_priority_from = 0,
@@ -96,6 +97,20 @@ tells_of_delay_by_priority_and_only_when_enabled(UNUSED void **state)
 }
 
 static void
+looks_at_a_waiting_message_within_the_interval_after_its_delay_is_due(UNUSED void **state)
+{
+	int64_t now = 1000 * HOUR;
+
+	/* High: after 4 hours. */
+	assert_int_equal(retry_before_delay(&limits, PRIORITY_HIGH, now + HOUR, now, 4 * HOUR - 10 * MINUTE), now + 25 * MINUTE);
+	assert_int_equal(retry_before_delay(&limits, PRIORITY_HIGH, now + 20 * MINUTE, now, 4 * HOUR - 10 * MINUTE),
+	    now + 20 * MINUTE);
+	assert_int_equal(retry_before_delay(&limits, PRIORITY_HIGH, now + HOUR, now, 5 * HOUR), now + HOUR);
+	assert_int_equal(retry_before_delay(&limits, PRIORITY_NORMAL, now + HOUR, now, 4 * HOUR - 10 * MINUTE), now + HOUR);
+	assert_int_equal(retry_before_delay(&limits, PRIORITY_HIGH, now + 9 * HOUR, now, -HOUR), now + 9 * HOUR);
+}
+
+static void
 lets_low_priority_move_only_in_its_time_range(UNUSED void **state)
 {
 	struct limits night = limits, always = limits;
@@ -140,6 +155,7 @@ main(void)
 		cmocka_unit_test(counts_attempts_for_a_message_from_the_future),
 		cmocka_unit_test(makes_the_last_attempt_at_the_moment_of_expiry),
 		cmocka_unit_test(tells_of_delay_by_priority_and_only_when_enabled),
+		cmocka_unit_test(looks_at_a_waiting_message_within_the_interval_after_its_delay_is_due),
 		cmocka_unit_test(lets_low_priority_move_only_in_its_time_range),
 		cmocka_unit_test(reads_time_ranges_and_refuses_others),
 	};

@@ -220,11 +220,31 @@ a_bad_record_with_a_sound_head_does_not_take_its_neighbour_along(void **state)
 	struct image *image = image_new();
 
 	(void)state;
-	image->data[SEGMENT_DATA + SEGMENT_PAGE + 4000] ^= 1;	/* in the content of 1001 */
+	image->data[SEGMENT_DATA + SEGMENT_PAGE + RECORD_HEAD_SIZE + RECORD_ADD_HEAD_SIZE] ^= 1;	/* the envelope of 1001 */
 	scan(image);
 	assert_found(image, 1000, 1002, 1003, 1004, 1005);
 	assert_int_equal(image->damage_count, 1);
 	assert_int_equal(image->damage_id, 1001);
+	free(image);
+}
+
+static void
+a_record_of_which_only_the_content_is_bad_counts_and_is_told(void **state)
+{
+	struct image *image = image_new();
+
+	(void)state;
+	image->data[SEGMENT_DATA + SEGMENT_PAGE + 4000] ^= 1;	/* in the content of 1001 */
+	scan(image);
+	assert_found(image, 1000, 1001, 1002, 1003, 1004, 1005);
+	assert_int_equal(image->damage_count, 1);
+	assert_int_equal(image->damage_id, 1001);
+	/* Behind the last flush it is a torn tail. */
+	image->data[SEGMENT_DATA + SEGMENT_PAGE + 4000] ^= 1;
+	image->data[image->offset - 10] ^= 1;	/* in the content of 1005 */
+	scan(image);
+	assert_found(image, 1000, 1001, 1002, 1003, 1004);
+	assert_int_equal(image->damage_count, 0);
 	free(image);
 }
 
@@ -345,7 +365,7 @@ any_octets_can_be_scanned(void **state)
 static struct segment_header
 sample_header(void)
 {
-	return (struct segment_header){ 7, 3, 100, 99, 5, SIZE, MAILBOX };
+	return (struct segment_header){ 7, 3, 100, 99, 5, SIZE, MAILBOX, 120 };
 }
 
 static void
@@ -403,6 +423,22 @@ one_good_header_of_two_is_enough(void **state)
 }
 
 static void
+of_two_headers_of_an_orderly_stop_the_one_that_knows_the_end_counts(void **state)
+{
+	struct segment_header header = sample_header(), closed = header, found;
+	char open_page[SEGMENT_PAGE], closed_page[SEGMENT_PAGE];
+
+	(void)state;
+	header.closed = 0;
+	segment_header_encode(&header, open_page);
+	segment_header_encode(&closed, closed_page);
+	assert_int_equal(read_headers(open_page, closed_page, &found), SEGMENT_HEADER_GOOD);
+	assert_int_equal(found.closed, 120);
+	assert_int_equal(read_headers(closed_page, open_page, &found), SEGMENT_HEADER_GOOD);
+	assert_int_equal(found.closed, 120);
+}
+
+static void
 names_are_parsed_strictly(void **state)
 {
 	char name[SEGMENT_NAME_SIZE];
@@ -431,6 +467,7 @@ main(void)
 		cmocka_unit_test(what_a_failed_flush_left_is_void),
 		cmocka_unit_test(damage_that_a_flush_had_covered_is_told_and_reading_goes_on),
 		cmocka_unit_test(a_bad_record_with_a_sound_head_does_not_take_its_neighbour_along),
+		cmocka_unit_test(a_record_of_which_only_the_content_is_bad_counts_and_is_told),
 		cmocka_unit_test(the_last_commit_is_damage_if_the_next_segment_knows_of_it),
 		cmocka_unit_test(the_id_in_damage_is_guessed),
 		cmocka_unit_test(records_of_an_earlier_use_of_the_file_do_not_count),
@@ -439,6 +476,7 @@ main(void)
 		cmocka_unit_test(any_octets_can_be_scanned),
 		cmocka_unit_test(a_header_reads_back_and_every_flipped_bit_is_noticed),
 		cmocka_unit_test(one_good_header_of_two_is_enough),
+		cmocka_unit_test(of_two_headers_of_an_orderly_stop_the_one_that_knows_the_end_counts),
 		cmocka_unit_test(names_are_parsed_strictly),
 	};
 

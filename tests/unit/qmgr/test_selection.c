@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -87,6 +88,40 @@ matches_recipient_destination_and_state_of_one_recipient(UNUSED void **state)
 	assert_false(matches(0, "", "", "", "nonsense", 0, false));
 }
 
+static bool
+goes_to(const char *text, const char *next_hop, bool or_domain)
+{
+	struct envelope_recipient *recipient = &envelope.recipients[1];
+
+	free(recipient->next_hop);
+	recipient->next_hop = memory_copy_string(next_hop);
+	return selection_is_destination(text, recipient, or_domain);
+}
+
+static void
+takes_the_host_of_a_next_hop_for_the_destination(UNUSED void **state)
+{
+	assert_true(goes_to("relay.example", "relay.example:25", false));
+	assert_true(goes_to("Relay.Example", "[relay.example]:25", false));
+	assert_true(goes_to("[relay.example]", "[relay.example]:25", false));
+	assert_true(goes_to("relay.example", "relay.example", false));
+	assert_true(goes_to("IPv6:2001:db8::1", "[IPv6:2001:db8::1]:25", false));
+	assert_false(goes_to("relay", "relay.example:25", false));
+	assert_false(goes_to("relay.example.org", "relay.example:25", false));
+	assert_false(goes_to("[relay.example]", "relay.example:25", false));
+	assert_false(goes_to("", "[]:25", false));
+	assert_false(goes_to("relay.example", "[relay.example", false));
+}
+
+static void
+takes_a_domain_for_all_its_recipients_elsewhere_when_told_so(UNUSED void **state)
+{
+	assert_true(goes_to("example.NET", "relay.example:25", true));
+	assert_false(goes_to("example.net", "relay.example:25", false));
+	assert_false(goes_to("ample.net", "relay.example:25", true));
+	assert_false(selection_is_destination("example.com", &envelope.recipients[0], true));	/* a mail file */
+}
+
 static void
 matches_held_messages(UNUSED void **state)
 {
@@ -101,6 +136,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(matches_everything_when_nothing_is_given, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(matches_id_sender_and_age, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(matches_recipient_destination_and_state_of_one_recipient, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(takes_the_host_of_a_next_hop_for_the_destination, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(takes_a_domain_for_all_its_recipients_elsewhere_when_told_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(matches_held_messages, set_up, tear_down),
 	};
 

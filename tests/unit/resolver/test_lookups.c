@@ -1,6 +1,6 @@
 /*
- * Unit tests of resolver/lookups.c and dns_context.c, with a name server in the same process. The first label of a name says how it
- * answers. Rows 105, 111, 114 and 119 of docs/reference/hostile-inputs.md.
+ * Unit tests of resolver/lookups.c, clients.c and dns_context.c, with a name server in the same process. The first
+ * label of a name says how it answers. Rows 105, 107, 111, 114, 115 and 119 of docs/reference/hostile-inputs.md.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,21 +18,27 @@
 
 #include "common/base/clock.h"
 #include "common/base/memory.h"
-#include "resolver/lookups.h"
+#include "resolver/clients.h"
 
 struct scene {
 	struct event_base *base;
 	struct hosts_file *hosts;
 	struct lookups *lookups;
+	struct clients *clients;
 	struct channel *asker;
 	int server;
 	struct event *readable;
 	char nameserver[32];
 	char seen[2048];	/* the names the server was asked, each with its type */
 	unsigned answers;
-	enum dns_outcome outcome[8];	/* by id */
-	char records[8][512];
+	enum dns_kind kind[8];		/* by id */
+	enum dns_outcome outcome[8];
+	enum dns_security security[8];
+	unsigned count[8];
+	char records[8][4096];
 	char text[8][200];
+	char hosts_seen[1024];		/* of the mail hosts answered: preference, name, state */
+	enum mail_hosts_outcome mail_outcome;
 	enum ipc_side side;
 };
 
@@ -45,6 +51,30 @@ add_record(ldns_pkt *reply, const char *text)
 
 	assert_int_equal(ldns_rr_new_frm_str(&record, text, 0, NULL, NULL), LDNS_STATUS_OK);
 	ldns_pkt_push_rr(reply, LDNS_SECTION_ANSWER, record);
+}
+
+static void
+make_records(ldns_pkt *reply, const char *name, ldns_rr_type type)
+{
+	static const struct { const char *name; ldns_rr_type type; const char *record; } records[] = {
+		{ "9.2.0.192.in-addr.arpa.", LDNS_RR_TYPE_PTR, "9.2.0.192.in-addr.arpa. 60 IN PTR host.example." },
+		{ "9.2.0.192.in-addr.arpa.", LDNS_RR_TYPE_PTR, "9.2.0.192.in-addr.arpa. 60 IN PTR ho\\010st.example." },
+		{ "1.2.0.192.in-addr.arpa.", LDNS_RR_TYPE_PTR, "1.2.0.192.in-addr.arpa. 60 IN PTR both.test." },
+		{ "2.2.0.192.in-addr.arpa.", LDNS_RR_TYPE_PTR, "2.2.0.192.in-addr.arpa. 60 IN PTR silent.test." },
+		{ "3.2.0.192.in-addr.arpa.", LDNS_RR_TYPE_PTR, "3.2.0.192.in-addr.arpa. 60 IN PTR both.test." },
+		{ "mail.test.", LDNS_RR_TYPE_MX, "mail.test. 60 IN MX 10 both.test." },
+		{ "mail.test.", LDNS_RR_TYPE_TXT, "mail.test. 60 IN TXT \"v=spf1 \" \"\" \"-all\"" },
+		{ "mail.test.", LDNS_RR_TYPE_TXT, "mail.test. 60 IN TXT \"\"" },
+		{ "_25._tcp.mail.test.", LDNS_RR_TYPE_TLSA, "_25._tcp.mail.test. 60 IN TLSA 3 1 2 abcdef" },
+		{ "null.test.", LDNS_RR_TYPE_MX, "null.test. 60 IN MX 0 ." },
+		{ "ours.test.", LDNS_RR_TYPE_MX, "ours.test. 60 IN MX 5 hub.acme.com." },
+		{ "own.test.", LDNS_RR_TYPE_A, "own.test. 60 IN A 198.51.100.25" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_COUNT(records); i++)
+		if (strcmp(records[i].name, name) == 0 && records[i].type == type)
+			add_record(reply, records[i].record);
 }
 
 /* Fills the reply by the first label of name. False: silence. */
@@ -74,10 +104,8 @@ make_reply(ldns_pkt *reply, const char *name, ldns_rr_type type)
 			add_record(reply, "both.test. 60 IN A 192.0.2.1");
 	} else if (strncmp(name, "loop", 4) == 0)
 		add_record(reply, "loop.test. 60 IN CNAME loop.test.");
-	else if (strncmp(name, "9.2.0.192", 9) == 0) {
-		add_record(reply, "9.2.0.192.in-addr.arpa. 60 IN PTR host.example.");
-		add_record(reply, "9.2.0.192.in-addr.arpa. 60 IN PTR ho\\010st.example.");
-	}
+	else
+		make_records(reply, name, type);
 	return true;
 }
 
@@ -132,6 +160,44 @@ start_server(struct scene *scene)
 
 /* ---- those who ask ---------------------------------------------------------------------------- */
 
+/* One record as text. */
+static void
+format_record(enum dns_kind kind, struct wire_reader *reader, char *text)
+{
+	char address[INET6_ADDRSTRLEN];
+	struct bytes octets;
+	unsigned numbers[3], i;
+
+	switch (kind) {
+	case DNS_PTR:
+		text += sprintf(text, "%s", wire_get_string(reader, 255));
+		sprintf(text, "%s ", wire_get_u8(reader) ? "" : "?");
+		return;
+	case DNS_CNAME:
+		sprintf(text, "%s ", wire_get_string(reader, 255));
+		return;
+	case DNS_MX:
+		text += sprintf(text, "%u:", wire_get_u16(reader));
+		sprintf(text, "%s ", wire_get_string(reader, 255));
+		return;
+	case DNS_TLSA:
+		for (i = 0; i < 3; i++)
+			numbers[i] = wire_get_u8(reader);
+		octets = wire_get_bytes(reader, 4096);
+		sprintf(text, "%u,%u,%u,%zu ", numbers[0], numbers[1], numbers[2], octets.length);
+		return;
+	case DNS_TXT:
+		octets = wire_get_bytes(reader, 4096);
+		sprintf(text, "%.*s|", (int)octets.length, (const char *)octets.data);
+		return;
+	default:
+		octets = wire_get_bytes(reader, 16);
+		assert_true(octets.length == 4 || octets.length == 16);
+		inet_ntop(octets.length == 4 ? AF_INET : AF_INET6, octets.data, address, sizeof(address));
+		sprintf(text, "%s ", address);
+	}
+}
+
 static void
 on_answer(void *context, struct channel *channel, const struct dns_answer *answer)
 {
@@ -144,22 +210,39 @@ on_answer(void *context, struct channel *channel, const struct dns_answer *answe
 	assert_true(answer->id < 8);
 	scene->answers++;
 	scene->outcome[answer->id] = answer->outcome;
+	scene->security[answer->id] = answer->security;
+	scene->count[answer->id] = answer->count;
 	snprintf(scene->text[answer->id], sizeof(scene->text[0]), "%s", answer->text);
 	wire_reader_init(&reader, answer->records.data, answer->records.length);
 	for (i = 0; i < answer->count; i++) {
-		struct wire_reader at = reader;
-		struct bytes octets = wire_get_bytes(&reader, 255);
-		char address[INET6_ADDRSTRLEN];
+		char record[512];
 
-		if (octets.length == 4 || octets.length == 16) {
-			inet_ntop(octets.length == 4 ? AF_INET : AF_INET6, octets.data, address, sizeof(address));
-			sprintf(text + strlen(text), "%s ", address);
-		} else {
-			sprintf(text + strlen(text), "%s ", wire_get_string(&at, 255));
-			reader = at;
-		}
+		format_record(scene->kind[answer->id], &reader, record);
+		if (strlen(text) + strlen(record) < sizeof(scene->records[0]))
+			strcat(text, record);
 	}
 	assert_true(wire_reader_finished(&reader));
+}
+
+static void
+on_mail_host(void *context, struct channel *channel, const struct mail_host *host)
+{
+	struct scene *scene = context;
+	size_t length = strlen(scene->hosts_seen);
+
+	(void)channel;
+	snprintf(scene->hosts_seen + length, sizeof(scene->hosts_seen) - length, "%u:%s/%u ", host->preference, host->name,
+	    host->state);
+}
+
+static void
+on_mail_hosts_answer(void *context, struct channel *channel, const struct mail_hosts_answer *answer)
+{
+	struct scene *scene = context;
+
+	(void)channel;
+	scene->answers++;
+	scene->mail_outcome = answer->outcome;
 }
 
 static void
@@ -170,19 +253,36 @@ configure(struct scene *scene, enum lookup_order order, int64_t timeout_ms)
 		.questions = 64, .sockets = 64 };
 	struct error error = ERROR_INITIALIZER;
 
-	assert_int_equal(lookups_configure(scene->lookups, order, timeout_ms, &options, &error), 0);
+	assert_int_equal(lookups_configure(scene->lookups, scene->hosts, order, timeout_ms, &options, &error), 0);
+}
+
+/* We are hub.acme.com and listen at 198.51.100.25:25. */
+static void
+say_who_we_are(struct scene *scene)
+{
+	static struct setting_item address = { .text = "198.51.100.25" };
+	static struct settings settings;
+
+	settings.matador.listen_addresses.items = &address;
+	settings.matador.listen_addresses.count = 1;
+	settings.server.smtp_listener_task.number = settings.server.smtp_inbound_tcp_status.number = 1;
+	settings.server.smtp_inbound_tcp_port.number = 25;
+	settings.server.internet_host_name.text = "hub.acme.com";
+	settings.configuration.initial_transfer_retry_interval.number = 900;
+	clients_configure(scene->clients, &settings);
 }
 
 static void
 connect_asker(struct scene *scene)
 {
-	static const struct dns_handlers handlers = { .dns_answer = on_answer };
+	static const struct dns_handlers handlers = { .dns_answer = on_answer, .mail_host = on_mail_host,
+		.mail_hosts_answer = on_mail_hosts_answer };
 	static const struct channel_events events = { .closed = NULL };
 	int sockets[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets), 0);
 	scene->asker = channel_open(scene->base, sockets[0], &dns_protocol, IPC_ASKS, &handlers, &events, scene);
-	lookups_introduce(scene->lookups, "smtp", sockets[1], IPC_SERVES);
+	clients_introduce(scene->clients, "smtp", sockets[1], IPC_SERVES);
 }
 
 static int
@@ -194,8 +294,10 @@ begin_scene(void **state)
 	scene->base = event_base_new();
 	start_server(scene);
 	scene->hosts = hosts_file_parse(hosts, strlen(hosts));
-	scene->lookups = lookups_new(scene->base, scene->hosts);
+	scene->lookups = lookups_new(scene->base);
+	scene->clients = clients_new(scene->base, scene->lookups);
 	configure(scene, LOOKUP_DNS, 3000);
+	say_who_we_are(scene);
 	connect_asker(scene);
 	*state = scene;
 	return 0;
@@ -206,6 +308,7 @@ end_scene(void **state)
 {
 	struct scene *scene = *state;
 
+	clients_free(&scene->clients);
 	lookups_free(&scene->lookups);
 	hosts_file_free(&scene->hosts);
 	channel_free(&scene->asker);
@@ -222,7 +325,18 @@ ask(struct scene *scene, uint64_t id, enum dns_kind kind, const char *name)
 	struct dns_question question = { .id = id, .kind = kind, .name = name };
 
 	scene->records[id][0] = '\0';
+	scene->kind[id] = kind;
 	assert_true(send_dns_question(scene->asker, &question));
+}
+
+static void
+ask_mail_hosts(struct scene *scene, const char *name, uint16_t port)
+{
+	struct mail_hosts_question question = { .id = 7, .port = port, .name = name };
+
+	scene->hosts_seen[0] = '\0';
+	scene->answers = 0;
+	assert_true(send_mail_hosts_question(scene->asker, &question));
 }
 
 static void
@@ -331,10 +445,180 @@ finds_names_of_addresses(void **state)
 	ask(scene, 2, DNS_PTR, "2001:db8::1");
 	ask(scene, 3, DNS_PTR, "not an address");
 	run_until(scene, 3);
-	assert_string_equal(scene->records[1], "host.example ");
+	/* It does not lead back, and what is no name is not told. */
+	assert_string_equal(scene->records[1], "host.example? ");
 	assert_int_equal(scene->outcome[2], DNS_NO_DATA);
 	assert_non_null(strstr(scene->seen, "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa./12 "));
 	assert_int_equal(scene->outcome[3], DNS_NO_NAME);
+}
+
+static void
+confirms_names_of_addresses(void **state)
+{
+	struct scene *scene = *state;
+
+	configure(scene, LOOKUP_DNS, 600);
+	ask(scene, 1, DNS_PTR, "192.0.2.1");
+	ask(scene, 2, DNS_PTR, "192.0.2.2");
+	ask(scene, 3, DNS_PTR, "192.0.2.3");
+	run_until(scene, 3);
+	assert_string_equal(scene->records[1], "both.test ");
+	/* Whether it leads back is not known in time. */
+	assert_int_equal(scene->outcome[2], DNS_FOUND);
+	assert_string_equal(scene->records[2], "silent.test? ");
+	assert_string_equal(scene->records[3], "both.test? ");
+}
+
+static void
+answers_all_kinds(void **state)
+{
+	struct scene *scene = *state;
+
+	ask(scene, 1, DNS_MX, "mail.test");
+	ask(scene, 2, DNS_TXT, "mail.test");
+	ask(scene, 3, DNS_TLSA, "_25._tcp.mail.test");
+	ask(scene, 4, DNS_CNAME, "alias.test");
+	ask(scene, 5, DNS_CNAME, "both.test");
+	ask(scene, 6, DNS_A, "both.test");
+	ask(scene, 7, DNS_AAAA, "both.test");
+	run_until(scene, 7);
+	assert_string_equal(scene->records[1], "10:both.test ");
+	assert_non_null(strstr(scene->records[2], "v=spf1 -all|"));
+	assert_int_equal(scene->count[2], 2);
+	assert_string_equal(scene->records[3], "3,1,2,3 ");
+	assert_string_equal(scene->records[4], "both.test ");
+	assert_int_equal(scene->outcome[5], DNS_NO_DATA);
+	assert_int_equal(scene->count[6], 2);
+	assert_string_equal(scene->records[7], "2001:db8::1 ");
+}
+
+static void
+closes_whoever_asks_for_an_unknown_kind(void **state)
+{
+	struct scene *scene = *state;
+
+	ask(scene, 1, DNS_KIND_COUNT, "both.test");
+	run_a_little(scene);
+	assert_false(channel_is_open(scene->asker));
+	assert_int_equal(scene->answers, 0);
+}
+
+static void
+answers_more_than_may_ask_at_a_time(void **state)
+{
+	struct scene *scene = *state;
+	char name[32];
+	unsigned i;
+
+	for (i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "nx%u.test", i);
+		ask(scene, 1, DNS_A, name);
+	}
+	run_until(scene, 300);
+	assert_int_equal(scene->outcome[1], DNS_NO_NAME);
+}
+
+static void
+finds_mail_hosts(void **state)
+{
+	struct scene *scene = *state;
+
+	ask_mail_hosts(scene, "Mail.test", 25);
+	run_until(scene, 1);
+	assert_int_equal(scene->mail_outcome, MAIL_HOSTS_FOUND);
+	assert_string_equal(scene->hosts_seen, "10:both.test/0 ");
+	ask_mail_hosts(scene, "null.test", 25);
+	run_until(scene, 1);
+	assert_int_equal(scene->mail_outcome, MAIL_HOSTS_NULL_MX);
+	ask_mail_hosts(scene, "ours.test", 25);
+	run_until(scene, 1);
+	assert_int_equal(scene->mail_outcome, MAIL_HOSTS_LOOP);
+	ask_mail_hosts(scene, "own.test", 25);
+	run_until(scene, 1);
+	assert_int_equal(scene->mail_outcome, MAIL_HOSTS_LOOP);
+	ask_mail_hosts(scene, "own.test", 26);
+	run_until(scene, 1);
+	assert_int_equal(scene->mail_outcome, MAIL_HOSTS_FOUND);
+	ask_mail_hosts(scene, "fail.test", 25);
+	run_until(scene, 1);
+	assert_int_equal(scene->mail_outcome, MAIL_HOSTS_NO_ANSWER);
+}
+
+static void
+takes_mail_hosts_from_the_hosts_file(void **state)
+{
+	struct scene *scene = *state;
+
+	configure(scene, LOOKUP_DNS_THEN_HOSTS, 400);
+	ask_mail_hosts(scene, "silent.test", 25);
+	run_until(scene, 1);
+	assert_string_equal(scene->hosts_seen, "0:silent.test/0 ");
+	configure(scene, LOOKUP_HOSTS, 400);
+	scene->seen[0] = '\0';
+	ask_mail_hosts(scene, "SHORT", 25);
+	run_until(scene, 1);
+	assert_string_equal(scene->hosts_seen, "0:short/0 ");
+	ask_mail_hosts(scene, "mail.test", 25);
+	run_until(scene, 1);
+	assert_int_equal(scene->mail_outcome, MAIL_HOSTS_NO_NAME);
+	assert_string_equal(scene->seen, "");
+}
+
+static void
+remembers_failed_hosts_for_everyone_and_over_new_settings(void **state)
+{
+	struct mail_host_report report = { .port = 25, .failed = 1, .name = "BOTH.test", .text = "connection refused" };
+	struct scene *scene = *state;
+
+	assert_true(send_mail_host_report(scene->asker, &report));
+	channel_flush(scene->asker);
+	run_a_little(scene);
+	channel_free(&scene->asker);
+	connect_asker(scene);
+	configure(scene, LOOKUP_DNS, 3000);
+	say_who_we_are(scene);
+	ask_mail_hosts(scene, "mail.test", 25);
+	run_until(scene, 1);
+	assert_int_equal(scene->mail_outcome, MAIL_HOSTS_ALL_FAILED);
+	assert_string_equal(scene->hosts_seen, "10:both.test/1 ");
+	ask_mail_hosts(scene, "mail.test", 26);
+	run_until(scene, 1);
+	assert_int_equal(scene->mail_outcome, MAIL_HOSTS_FOUND);
+	report.failed = 0;
+	assert_true(send_mail_host_report(scene->asker, &report));
+	ask_mail_hosts(scene, "mail.test", 25);
+	run_until(scene, 1);
+	assert_int_equal(scene->mail_outcome, MAIL_HOSTS_FOUND);
+}
+
+static void
+answers_the_mail_hosts_in_progress_after_new_settings(void **state)
+{
+	struct scene *scene = *state;
+
+	ask_mail_hosts(scene, "silent.test", 25);
+	run_a_little(scene);
+	assert_int_equal(scene->answers, 0);
+	configure(scene, LOOKUP_HOSTS, 400);
+	run_until(scene, 1);
+	assert_string_equal(scene->hosts_seen, "0:silent.test/0 ");
+}
+
+static void
+lets_go_of_mail_hosts_when_the_asker_leaves(void **state)
+{
+	struct scene *scene = *state;
+
+	ask_mail_hosts(scene, "silent.test", 25);
+	ask(scene, 1, DNS_PTR, "192.0.2.2");
+	channel_flush(scene->asker);
+	run_a_little(scene);
+	channel_free(&scene->asker);
+	run_a_little(scene);
+	connect_asker(scene);
+	ask_mail_hosts(scene, "mail.test", 25);
+	run_until(scene, 1);
+	assert_int_equal(scene->mail_outcome, MAIL_HOSTS_FOUND);
 }
 
 static void
@@ -400,7 +684,7 @@ refuses_a_name_server_that_is_none(void **state)
 		.questions = 64, .sockets = 64 };
 	struct error error = ERROR_INITIALIZER;
 
-	assert_int_equal(lookups_configure(scene->lookups, LOOKUP_DNS, 100, &options, &error), -1);
+	assert_int_equal(lookups_configure(scene->lookups, scene->hosts, LOOKUP_DNS, 100, &options, &error), -1);
 	ask(scene, 1, DNS_HOST, "both.test");
 	run_until(scene, 1);
 	assert_int_equal(scene->outcome[1], DNS_FOUND);
@@ -417,6 +701,15 @@ main(void)
 		SCENE_TEST(completes_no_name_by_a_search_list),
 		SCENE_TEST(asks_once_for_several),
 		SCENE_TEST(finds_names_of_addresses),
+		SCENE_TEST(confirms_names_of_addresses),
+		SCENE_TEST(answers_all_kinds),
+		SCENE_TEST(closes_whoever_asks_for_an_unknown_kind),
+		SCENE_TEST(answers_more_than_may_ask_at_a_time),
+		SCENE_TEST(finds_mail_hosts),
+		SCENE_TEST(takes_mail_hosts_from_the_hosts_file),
+		SCENE_TEST(remembers_failed_hosts_for_everyone_and_over_new_settings),
+		SCENE_TEST(answers_the_mail_hosts_in_progress_after_new_settings),
+		SCENE_TEST(lets_go_of_mail_hosts_when_the_asker_leaves),
 		SCENE_TEST(asks_the_hosts_file_where_it_is_told_to),
 		SCENE_TEST(asks_again_after_new_settings),
 		SCENE_TEST(survives_askers_that_leave),

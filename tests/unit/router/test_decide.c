@@ -46,6 +46,16 @@ expect_failure(struct asked *asked, enum failure_class failure, const char *stat
 	rules_release(&asked->rules);
 }
 
+/* What classify() makes of the recipient. */
+static struct classification
+class_of(const struct asked *asked)
+{
+	struct classification class;
+
+	classify(asked->rules, asked->question.recipient, &silent, &class);
+	return class;
+}
+
 static const struct entry jane = { .kind = DIRECTORY_PERSON, .name = "Jane Doe/Sales/Acme", .mail_file = "jdoe",
 	.mail_server = "hub1/servers/acme", .internet_address = "jane.doe@acme.com", .file = "people.conf",
 	    .line = 7 };
@@ -123,11 +133,13 @@ static void
 a4_an_unknown_name_never_goes_to_the_smart_host(void **state)
 {
 	struct settings settings = ((struct world *)*state)->settings;
+	struct classification class;
 	struct asked asked;
 
 	settings.configuration.local_smart_host.text = "smart.acme.com";
 	asked = about(&settings, "Nobody/Acme");
-	decide_unknown(&asked.question, "Nobody/Acme", false, &asked.decision);
+	class = class_of(&asked);
+	decide_unknown(&asked.question, &class, &asked.decision);
 	expect_failure(&asked, FAILURE_USERNAME, "5.1.1",
 	    "User Nobody/Acme (Nobody/Acme) not listed in Domino Directory");
 }
@@ -136,19 +148,23 @@ static void
 a5_the_smart_host_may_take_all_local_recipients(void **state)
 {
 	struct settings settings = ((struct world *)*state)->settings;
+	struct classification class;
 	struct asked asked;
 
 	settings.configuration.smart_host_for_all_local_recipients.number = 1;
 	asked = about(&settings, "jane@acme.com");
-	assert_false(decide_smart_host_for_all(&asked.question, &asked.decision));
+	class = class_of(&asked);
+	assert_false(decide_smart_host_for_all(&asked.question, &class, &asked.decision));
 	rules_release(&asked.rules);
 	settings.configuration.local_smart_host.text = "Smart.acme.com:2525";
 	asked = about(&settings, "jane@acme.com");
-	assert_true(decide_smart_host_for_all(&asked.question, &asked.decision));
+	class = class_of(&asked);
+	assert_true(decide_smart_host_for_all(&asked.question, &class, &asked.decision));
 	expect_delivery(&asked, TRANSPORT_SMTP, "smart.acme.com:2525", "jane@acme.com");
 	settings.configuration.smart_host_for_all_local_recipients.number = 0;
 	asked = about(&settings, "jane@acme.com");
-	assert_false(decide_smart_host_for_all(&asked.question, &asked.decision));
+	class = class_of(&asked);
+	assert_false(decide_smart_host_for_all(&asked.question, &class, &asked.decision));
 	rules_release(&asked.rules);
 }
 
@@ -156,12 +172,29 @@ static void
 a7_an_unknown_local_recipient_goes_to_the_smart_host(void **state)
 {
 	struct settings settings = ((struct world *)*state)->settings;
+	struct classification class;
 	struct asked asked;
 
 	settings.configuration.local_smart_host.text = "[192.0.2.9]";
 	asked = about(&settings, "nobody@acme.com");
-	decide_unknown(&asked.question, "nobody", true, &asked.decision);
+	class = class_of(&asked);
+	decide_unknown(&asked.question, &class, &asked.decision);
 	expect_delivery(&asked, TRANSPORT_SMTP, "[192.0.2.9]", "nobody@acme.com");
+}
+
+/* Members of groups are written as Notes users write. */
+static void
+the_smart_host_is_given_an_address_that_smtp_knows(void **state)
+{
+	struct settings settings = ((struct world *)*state)->settings;
+	struct classification class;
+	struct asked asked;
+
+	settings.configuration.local_smart_host.text = "smart.acme.com";
+	asked = about(&settings, "John Smith@acme.com");
+	class = class_of(&asked);
+	decide_unknown(&asked.question, &class, &asked.decision);
+	expect_delivery(&asked, TRANSPORT_SMTP, "smart.acme.com", "\"John Smith\"@acme.com");
 }
 
 static void
@@ -169,8 +202,10 @@ a8_without_a_smart_host_it_fails(void **state)
 {
 	struct world *world = *state;
 	struct asked asked = about(&world->settings, "nobody@acme.com");
+	struct classification class;
 
-	decide_unknown(&asked.question, "nobody", true, &asked.decision);
+	class = class_of(&asked);
+	decide_unknown(&asked.question, &class, &asked.decision);
 	expect_failure(&asked, FAILURE_USERNAME, "5.1.1",
 	    "User nobody (nobody@acme.com) not listed in Domino Directory");
 }
@@ -178,14 +213,16 @@ a8_without_a_smart_host_it_fails(void **state)
 static void
 postmaster_abuse_and_root_go_to_the_postmaster_of_matador_conf(void **state)
 {
-	static const char *const names[] = { "postmaster", "Postmaster", "abuse", "root" };
+	static const char *const names[] = { "postmaster@acme.com", "Postmaster", "abuse@acme.com", "root" };
 	struct settings settings = ((struct world *)*state)->settings;
+	struct classification class;
 	struct asked asked;
 
 	settings.configuration.local_smart_host.text = "smart.acme.com";
 	for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
 		asked = about(&settings, names[i]);
-		decide_unknown(&asked.question, names[i], i % 2 == 0, &asked.decision);
+		class = class_of(&asked);
+		decide_unknown(&asked.question, &class, &asked.decision);
 		assert_int_equal(asked.decision.outcome, ROUTE_FORWARD);
 		assert_string_equal(asked.decision.address, "Jane Doe/Sales/Acme");
 		assert_non_null(strstr(asked.decision.rule, "matador.conf:2"));
@@ -194,7 +231,8 @@ postmaster_abuse_and_root_go_to_the_postmaster_of_matador_conf(void **state)
 	settings.configuration.local_smart_host.text = "";
 	settings.matador.postmaster.text = "";
 	asked = about(&settings, "postmaster");
-	decide_unknown(&asked.question, "postmaster", false, &asked.decision);
+	class = class_of(&asked);
+	decide_unknown(&asked.question, &class, &asked.decision);
 	expect_failure(&asked, FAILURE_USERNAME, "5.1.1", "User postmaster");
 }
 
@@ -287,7 +325,7 @@ b_every_row_of_the_table_for_another_server(void **state)
 		if ((asked.decision.outcome == ROUTE_DELIVER) != (table_b[row] == 'S'))
 			fail_msg("row %u: %s", row + 1, asked.decision.text);
 		if (table_b[row] == 'S')
-			expect_delivery(&asked, TRANSPORT_SMTP, "hub2.acme.com", "jane.doe@acme.com");
+			expect_delivery(&asked, TRANSPORT_SMTP, "[hub2.acme.com]", "jane.doe@acme.com");
 		else
 			expect_failure(&asked, FAILURE_TRANSFER, "5.4.4",
 			    "No route found to server Hub2/Servers/Acme");
@@ -378,7 +416,7 @@ c_every_row_of_the_table_for_an_external_domain(void **state)
 			expect_delivery(&asked, TRANSPORT_SMTP, "own.relay.example", "bob@partner.example");
 			break;
 		case 'S':
-			expect_delivery(&asked, TRANSPORT_SMTP, "hub2.acme.com", "bob@partner.example");
+			expect_delivery(&asked, TRANSPORT_SMTP, "[hub2.acme.com]", "bob@partner.example");
 			break;
 		case 'N':
 			expect_failure(&asked, FAILURE_TRANSFER, "5.4.4", "No route found to domain TheInternet");
@@ -454,9 +492,8 @@ a_pattern_of_many_stars_takes_little_time(void **state)
 static void
 literals_go_to_the_address_but_never_to_ourselves(void **state)
 {
-	static const char *const own[] = { "x@[127.0.0.1]", "x@[127.9.9.9]", "x@[0.0.0.0]", "x@[IPv6:::1]",
-	    "x@[IPv6:::]",
-		"x@[IPv6:::ffff:127.0.0.1]", "x@[192.0.2.25]", "x@[IPv6:2001:db8::25]" };
+	static const char *const own[] = { "x@[0.0.0.0]", "x@[IPv6:::]", "x@[192.0.2.25]", "x@[IPv6:2001:db8::25]",
+		"x@[IPv6:::ffff:192.0.2.25]" };
 	struct settings settings = ((struct world *)*state)->settings;
 	struct asked asked = decided_external(&settings, "x@[192.0.2.26]");
 
@@ -467,9 +504,12 @@ literals_go_to_the_address_but_never_to_ourselves(void **state)
 		asked = decided_external(&settings, own[i]);
 		expect_failure(&asked, FAILURE_DOMAIN, "5.4.6", "loops back");
 	}
+	settings.server.smtp_outbound_tcp_port.number = 2525;
+	asked = decided_external(&settings, "x@[192.0.2.25]");
+	expect_delivery(&asked, TRANSPORT_SMTP, "[192.0.2.25]", "x@[192.0.2.25]");
 	settings.configuration.relay_host.text = "relay.example";
-	asked = decided_external(&settings, "x@[127.0.0.1]");
-	expect_delivery(&asked, TRANSPORT_SMTP, "relay.example", "x@[127.0.0.1]");
+	asked = decided_external(&settings, "x@[0.0.0.0]");
+	expect_delivery(&asked, TRANSPORT_SMTP, "relay.example", "x@[0.0.0.0]");
 	settings.configuration.relay_host.text = "";
 	settings.configuration.smtp_outside_local_internet_domain.number = 0;
 	asked = decided_external(&settings, "x@[192.0.2.26]");
@@ -483,6 +523,88 @@ an_internationalised_domain_is_looked_up_by_its_a_labels(void **state)
 	struct asked asked = decided_external(&world->settings, "j\xc3\xbcrgen@m\xc3\xbcnchen.example");
 
 	expect_delivery(&asked, TRANSPORT_SMTP, "xn--mnchen-3ya.example", "j\xc3\xbcrgen@m\xc3\xbcnchen.example");
+}
+
+static void
+c_a_relay_host_alone_is_not_enough(void **state)
+{
+	struct settings settings = ((struct world *)*state)->settings;
+	struct asked asked;
+
+	settings.configuration.smtp_outside_local_internet_domain.number = 0;
+	settings.configuration.relay_host.text = "relay.example";
+	asked = decided_external(&settings, "bob@partner.example");
+	assert_non_null(strstr(asked.decision.rule, "smtp_outside_local_internet_domain"));
+	expect_failure(&asked, FAILURE_DOMAIN, "5.4.4", "outside of the local Internet domain is disabled");
+}
+
+static void
+c_with_both_settings_all_mail_for_outside_goes_to_the_relay_host(void **state)
+{
+	struct settings settings = ((struct world *)*state)->settings;
+	struct asked asked;
+
+	settings.configuration.relay_host.text = "relay.example";
+	asked = decided_external(&settings, "bob@partner.example");
+	assert_non_null(strstr(asked.decision.rule, "relay_host"));
+	expect_delivery(&asked, TRANSPORT_SMTP, "relay.example", "bob@partner.example");
+	asked = decided_external(&settings, "bob@[192.0.2.26]");
+	expect_delivery(&asked, TRANSPORT_SMTP, "relay.example", "bob@[192.0.2.26]");
+}
+
+static void
+c_without_a_relay_host_the_domain_itself_is_the_next_hop(void **state)
+{
+	struct world *world = *state;
+	struct asked asked = decided_external(&world->settings, "Bob@PARTNER.Example");
+
+	expect_delivery(&asked, TRANSPORT_SMTP, "partner.example", "Bob@partner.example");
+}
+
+static void
+c_a_pattern_in_a_labels_matches_the_domain_in_u_labels(void **state)
+{
+	static struct document_foreign_smtp_domain document = { .title = "*.xn--mnchen-3ya.example",
+	    .at = { "domains.conf", 3 }, .next_domain = { .text = "" }, .next_host = { .text = "munich.example" } };
+	struct settings settings = ((struct world *)*state)->settings;
+	struct asked asked;
+
+	settings.foreign_smtp_domain_documents = &document;
+	settings.foreign_smtp_domain_count = 1;
+	asked = decided_external(&settings, "x@mail.m\xc3\xbcnchen.example");
+	assert_string_equal(asked.decision.next_hop, "munich.example");
+	rules_release(&asked.rules);
+	asked = decided_external(&settings, "x@mail.XN--MNCHEN-3YA.example");
+	assert_string_equal(asked.decision.next_hop, "munich.example");
+	rules_release(&asked.rules);
+}
+
+/* Section 6.2: every SMTP session, internal and external. */
+static void
+with_the_smtp_port_disabled_nothing_leaves_by_smtp_and_all_waits(void **state)
+{
+	struct settings settings = ((struct world *)*state)->settings;
+	struct entry entry = jane;
+	struct asked asked;
+
+	settings.server.smtp_outbound_tcp_status.number = SMTP_OUTBOUND_TCP_STATUS_DISABLED;
+	settings.server.smtp_outbound_tcp_status.at = (struct position){ "servers.conf", 9 };
+	asked = decided_external(&settings, "bob@partner.example");
+	assert_int_equal(asked.decision.outcome, ROUTE_DEFER);
+	assert_string_equal(asked.decision.status, "4.3.5");
+	assert_string_equal(asked.decision.rule, "server \"Hub1/Servers/Acme\" servers.conf:9");
+	assert_non_null(strstr(asked.decision.text, "disabled"));
+	rules_release(&asked.rules);
+	settings.configuration.smtp_within_local_internet_domain.number = SMTP_WITHIN_LOCAL_INTERNET_DOMAIN_ALL;
+	strcpy(entry.mail_server, "Hub2/Servers/Acme");
+	asked = about(&settings, "jane.doe@acme.com");
+	decide_entry(&asked.question, &entry, &asked.decision);
+	assert_int_equal(asked.decision.outcome, ROUTE_DEFER);
+	rules_release(&asked.rules);
+	settings.configuration.local_delivery.text = "lmtp:[127.0.0.1]:24";
+	asked = about(&settings, "jane.doe@acme.com");
+	decide_entry(&asked.question, &jane, &asked.decision);
+	expect_delivery(&asked, TRANSPORT_LMTP, "[127.0.0.1]:24", "jane.doe@acme.com");
 }
 
 static struct asked
@@ -543,6 +665,7 @@ main(void)
 		cmocka_unit_test(a4_an_unknown_name_never_goes_to_the_smart_host),
 		cmocka_unit_test(a5_the_smart_host_may_take_all_local_recipients),
 		cmocka_unit_test(a7_an_unknown_local_recipient_goes_to_the_smart_host),
+		cmocka_unit_test(the_smart_host_is_given_an_address_that_smtp_knows),
 		cmocka_unit_test(a8_without_a_smart_host_it_fails),
 		cmocka_unit_test(postmaster_abuse_and_root_go_to_the_postmaster_of_matador_conf),
 		cmocka_unit_test(too_many_forwards_are_a_loop),
@@ -556,6 +679,11 @@ main(void)
 		cmocka_unit_test(a_pattern_of_many_stars_takes_little_time),
 		cmocka_unit_test(literals_go_to_the_address_but_never_to_ourselves),
 		cmocka_unit_test(an_internationalised_domain_is_looked_up_by_its_a_labels),
+		cmocka_unit_test(c_a_relay_host_alone_is_not_enough),
+		cmocka_unit_test(c_with_both_settings_all_mail_for_outside_goes_to_the_relay_host),
+		cmocka_unit_test(c_without_a_relay_host_the_domain_itself_is_the_next_hop),
+		cmocka_unit_test(c_a_pattern_in_a_labels_matches_the_domain_in_u_labels),
+		cmocka_unit_test(with_the_smtp_port_disabled_nothing_leaves_by_smtp_and_all_waits),
 		cmocka_unit_test(d_other_domino_domains),
 	};
 

@@ -13,13 +13,13 @@
 #include "smtp/content_stream.h"
 
 static void
-stream_all(const char *content, size_t length, int file, struct buffer *out)
+stream_all(const char *content, size_t length, int file, bool stuff_dots, struct buffer *out)
 {
 	struct content_source source = { .memory = content, .file = file, .length = length };
 	struct content_stream stream;
 	struct error error = ERROR_INITIALIZER;
 
-	content_stream_init(&stream, &source);
+	content_stream_init(&stream, &source, stuff_dots, NULL);
 	while (content_stream_next(&stream, out, &error) == 1)
 		;
 	assert_int_equal(content_stream_next(&stream, out, &error), 0);
@@ -47,10 +47,22 @@ stuffs_dots_and_mends_line_ends(void **state)
 	for (i = 0; i < ARRAY_COUNT(rows); i++) {
 		struct buffer out = BUFFER_INITIALIZER(0);
 
-		stream_all(rows[i].in, strlen(rows[i].in), -1, &out);
+		stream_all(rows[i].in, strlen(rows[i].in), -1, true, &out);
 		assert_string_equal(buffer_text(&out), rows[i].out);
 		buffer_free(&out);
 	}
+}
+
+static void
+leaves_dots_alone_for_bdat(void **state)
+{
+	static const char content[] = ".\r\n..x\r\n.\r\n";
+	struct buffer out = BUFFER_INITIALIZER(0);
+
+	(void)state;
+	stream_all(content, strlen(content), -1, false, &out);
+	assert_string_equal(buffer_text(&out), content);
+	buffer_free(&out);
 }
 
 /* Checks that no line is over the limit, and takes back the cuts and the stuffed dots. */
@@ -86,7 +98,7 @@ cuts_long_lines_without_loss(void **state)
 		/* Dots everywhere: wherever it is cut, a piece would begin with one. */
 		for (j = 0; j < lengths[i]; j++)
 			line[j] = j % 7 == 3 ? 'x' : '.';
-		stream_all(line, lengths[i], -1, &wire);
+		stream_all(line, lengths[i], -1, true, &wire);
 		rejoin(&wire, &text);
 		assert_int_equal(text.length, lengths[i]);
 		assert_memory_equal(text.data, line, lengths[i]);
@@ -111,8 +123,8 @@ gives_the_same_from_memory_and_file(void **state)
 	for (i = 0; i < 60000; i++)
 		buffer_append(&content, i % 5 == 0 ? "\r\n.\r\n" : "ab\r\n.", 5);
 	assert_int_equal(write(file, content.data, content.length), (ssize_t)content.length);
-	stream_all(content.data, content.length, -1, &memory);
-	stream_all(NULL, content.length, file, &read);
+	stream_all(content.data, content.length, -1, true, &memory);
+	stream_all(NULL, content.length, file, true, &read);
 	assert_int_equal(memory.length, read.length);
 	assert_memory_equal(memory.data, read.data, read.length);
 	buffer_free(&content);
@@ -135,7 +147,7 @@ fails_when_the_file_is_too_short(void **state)
 	(void)state;
 	unlink(path);
 	assert_int_equal(write(file, "abc", 3), 3);
-	content_stream_init(&stream, &source);
+	content_stream_init(&stream, &source, true, NULL);
 	while ((result = content_stream_next(&stream, &out, &error)) == 1)
 		;
 	assert_int_equal(result, -1);
@@ -146,14 +158,19 @@ fails_when_the_file_is_too_short(void **state)
 static void
 finds_octets_above_127(void **state)
 {
-	static const struct { const char *content; bool header_only; int found; } rows[] = {
-		{ "Subject: x\r\n\r\nplain", false, 0 },
-		{ "Subject: x\r\n\r\n\xc3\xa9", false, 1 },
-		{ "Subject: x\r\n\r\n\xc3\xa9", true, 0 },
-		{ "Subject: \xc3\xa9\r\n\r\nplain", true, 1 },
-		{ "\r\n\xc3\xa9", true, 0 },
-		{ "\xc3\xa9", true, 1 },
-		{ "", true, 0 },
+	static const struct { const char *content; enum content_part part; int found; } rows[] = {
+		{ "Subject: x\r\n\r\nplain", CONTENT_BODY, 0 },
+		{ "Subject: x\r\n\r\n\xc3\xa9", CONTENT_BODY, 1 },
+		{ "Subject: x\r\n\r\nfour and four and 1\xc3", CONTENT_BODY, 1 },
+		{ "Subject: x\r\n\r\n12345\xe9 7", CONTENT_BODY, 1 },
+		{ "Subject: x\r\n\r\n\xc3\xa9", CONTENT_HEADER, 0 },
+		{ "Subject: \xc3\xa9\r\n\r\nplain", CONTENT_HEADER, 1 },
+		{ "Subject: \xc3\xa9\r\n\r\nplain", CONTENT_BODY, 0 },
+		{ "\r\n\xc3\xa9", CONTENT_HEADER, 0 },
+		{ "\r\n\xc3\xa9", CONTENT_BODY, 1 },
+		{ "\xc3\xa9", CONTENT_HEADER, 1 },
+		{ "\xc3\xa9", CONTENT_BODY, 0 },
+		{ "", CONTENT_HEADER, 0 },
 	};
 	struct error error = ERROR_INITIALIZER;
 	size_t i;
@@ -162,7 +179,7 @@ finds_octets_above_127(void **state)
 	for (i = 0; i < ARRAY_COUNT(rows); i++) {
 		struct content_source source = { .memory = rows[i].content, .file = -1, .length = strlen(rows[i].content) };
 
-		assert_int_equal(content_source_has_8bit(&source, rows[i].header_only, &error), rows[i].found);
+		assert_int_equal(content_source_has_8bit(&source, rows[i].part, &error), rows[i].found);
 	}
 }
 
@@ -171,6 +188,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stuffs_dots_and_mends_line_ends),
+		cmocka_unit_test(leaves_dots_alone_for_bdat),
 		cmocka_unit_test(cuts_long_lines_without_loss),
 		cmocka_unit_test(gives_the_same_from_memory_and_file),
 		cmocka_unit_test(fails_when_the_file_is_too_short),

@@ -1,184 +1,5 @@
-/*
- * Unit tests of smtp/session.c: dialogues. A line "S ..." is what the host says, "C ..." what must come from us next, "T" lets
- * the deadline pass, "X" loses the connection. Rows 120 to 129 of docs/reference/hostile-inputs.md.
- */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "common/base/memory.h"
-#include "smtp/session.h"
-
-#define GREETED "S 220 mx ready\nC EHLO hub.acme.com\nS 250-mx\nS 250-PIPELINING\nS 250-SIZE 1000\nS 250-8BITMIME\nS 250-DSN\nS 250 SMTPUTF8\n"
-#define GREETED_PLAIN "S 220 mx ready\nC EHLO hub.acme.com\nS 250 mx\n"
-#define GREETED_LMTP "S 220 mx ready\nC LHLO hub.acme.com\nS 250-mx\nS 250 PIPELINING\n"
-
-struct scene {
-	struct session *session;
-	struct envelope envelope;
-	struct transaction transaction;
-	const struct envelope_recipient *recipients[8];
-	enum recipient_progress progress[8];
-	char verdicts[2048];	/* "number:outcome status text;" in the order of judgement */
-	char sent[65536];
-	size_t sent_length;
-};
-
-static void
-judge(void *context, const struct envelope_recipient *recipient, const struct reply_judgement *judgement)
-{
-	static const char outcomes[] = "+-!";	/* done, deferred, failed */
-	struct scene *scene = context;
-	size_t length = strlen(scene->verdicts);
-
-	snprintf(scene->verdicts + length, sizeof(scene->verdicts) - length, "%u%c%s;", recipient->number,
-	    outcomes[judgement->outcome], judgement->status);
-}
-
-static void
-begin_scene(struct scene *scene, bool lmtp, unsigned recipients, const char *content)
-{
-	struct session_options options = { .name = "hub.acme.com", .lmtp = lmtp, .use_size = true,
-		.use_pipelining = true, .use_dsn = true, .use_8bitmime = true };
-	unsigned i;
-
-	memset(scene, 0, sizeof(*scene));
-	for (i = 0; i < SESSION_STATE_COUNT; i++)
-		options.timeout_ms[i] = 60000;
-	scene->session = session_new(&options);
-	session_connected(scene->session);
-	envelope_init(&scene->envelope);
-	scene->envelope.sender = memory_copy_string("jane@acme.com");
-	for (i = 0; i < recipients; i++) {
-		char address[32];
-
-		snprintf(address, sizeof(address), "r%u@example.net", i);
-		envelope_add_recipient(&scene->envelope, address);
-	}
-	for (i = 0; i < recipients; i++)
-		scene->recipients[i] = &scene->envelope.recipients[i];
-	scene->transaction = (struct transaction){ .envelope = &scene->envelope,
-		.content = { .memory = content, .file = -1, .length = strlen(content) },
-		.recipients = scene->recipients, .progress = scene->progress, .count = recipients, .judge = judge,
-		.context = scene };
-}
-
-static void
-end_scene(struct scene *scene)
-{
-	session_free(&scene->session);
-	envelope_free(&scene->envelope);
-}
-
-/* Writes everything that the session has for the wire. */
-static void
-pump(struct scene *scene)
-{
-	const char *octets;
-	size_t length;
-
-	while (octets = session_output(scene->session, &length), length > 0) {
-		assert_true(scene->sent_length + length < sizeof(scene->sent));
-		memcpy(scene->sent + scene->sent_length, octets, length);
-		scene->sent_length += length;
-		scene->sent[scene->sent_length] = '\0';
-		session_output_sent(scene->session, length);
-	}
-}
-
-static void
-expect_line(struct scene *scene, const char *line, size_t length)
-{
-	char wanted[512];
-
-	snprintf(wanted, sizeof(wanted), "%.*s\r\n", (int)length, line);
-	pump(scene);
-	if (strncmp(scene->sent, wanted, strlen(wanted)) != 0)
-		fail_msg("expected %s, sent is: %s", wanted, scene->sent);
-	scene->sent_length -= strlen(wanted);
-	memmove(scene->sent, scene->sent + strlen(wanted), scene->sent_length + 1);
-}
-
-/* Plays a dialogue. Consecutive S lines with '+' arrive in one segment with what follows. */
-static void
-play(struct scene *scene, const char *dialogue)
-{
-	struct buffer segment = BUFFER_INITIALIZER(0);
-
-	while (*dialogue != '\0') {
-		size_t length = strcspn(dialogue, "\n");
-		const char *text = dialogue + 2;
-
-		switch (dialogue[0]) {
-		case '+':
-		case 'S':
-			buffer_append(&segment, text, length - 2);
-			buffer_append(&segment, "\r\n", 2);
-			if (dialogue[0] == 'S') {
-				session_receive(scene->session, segment.data, segment.length);
-				buffer_clear(&segment);
-			}
-			break;
-		case 'C':
-			expect_line(scene, text, length - 2);
-			break;
-		case 'B':
-			session_begin(scene->session, &scene->transaction);
-			break;
-		case 'T':
-			session_time_out(scene->session);
-			break;
-		case 'X':
-			session_connection_lost(scene->session, "end of file");
-			break;
-		default:
-			fail_msg("bad dialogue line %s", dialogue);
-		}
-		dialogue += length + (dialogue[length] == '\n');
-	}
-	buffer_free(&segment);
-	pump(scene);
-}
-
-struct row {
-	bool lmtp;
-	unsigned recipients;
-	const char *dialogue;
-	const char *verdicts;
-	enum session_state end;
-	const char *failure;	/* part of its text; NULL: none */
-};
-
-static void
-check_rows(const struct row *rows, size_t count)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		struct scene scene;
-		const struct session_failure *failure;
-
-		begin_scene(&scene, rows[i].lmtp, rows[i].recipients, "Subject: x\r\n\r\n.dot\r\nend");
-		play(&scene, rows[i].dialogue);
-		assert_string_equal(scene.verdicts, rows[i].verdicts);
-		assert_string_equal(scene.sent, "");
-		assert_int_equal(session_state(scene.session), rows[i].end);
-		failure = session_failure(scene.session);
-		if ((failure != NULL) != (rows[i].failure != NULL) ||
-		    (failure != NULL && strstr(failure->judgement.text, rows[i].failure) == NULL))
-			fail_msg("row %zu: failure is %s", i, failure == NULL ? "none" : failure->judgement.text);
-		assert_true(failure == NULL || failure->judgement.outcome == DELIVERY_DEFERRED);
-		end_scene(&scene);
-	}
-}
-
-#define CONTENT "C Subject: x\nC \nC ..dot\nC end\nC .\n"
-#define MAIL "C MAIL FROM:<jane@acme.com> SIZE=23\n"
+/* Unit tests of smtp/session.c and smtp/session_transaction.c, as dialogues; rows 120 to 129 of docs/reference/hostile-inputs.md. */
+#include "session_scene.h"
 
 static void
 sends_a_message_in_order(void **state)
@@ -272,21 +93,64 @@ leaves_surplus_recipients_for_another_transaction(void **state)
 	end_scene(&scene);
 }
 
+/* 421 ends the session wherever it comes; it judges nobody, and takes no verdict back. */
 static void
 closes_after_421(void **state)
 {
 	static const struct row rows[] = {
-		{ false, 2, GREETED "B\n" MAIL "C RCPT TO:<r0@example.net>\nC RCPT TO:<r1@example.net>\nC DATA\n"
-		    "S 250 ok\nS 421 4.3.2 closing\n", "0-4.3.2;", SESSION_CLOSED, "closing" },
-		{ false, 1, GREETED "B\n" MAIL "C RCPT TO:<r0@example.net>\nC DATA\nS 421 go away\n", "0-4.3.0;",
-		    SESSION_CLOSED, "421" },
 		{ false, 1, "S 421 busy\n", "", SESSION_CLOSED, "421 busy" },
-		{ false, 1, "S 554 no service\n", "", SESSION_CLOSED, "554 no service" },
-		{ false, 1, GREETED "S 421 idle too long\n", "", SESSION_CLOSED, "nobody asked" },
+		{ false, 1, "S 220 mx\nC EHLO hub.acme.com\nS 421 4.3.2 busy\n", "", SESSION_CLOSED, "421 4.3.2 busy" },
+		{ false, 1, "S 220 mx\nC EHLO hub.acme.com\nS 502 no\nC HELO hub.acme.com\nS 421 busy\n", "", SESSION_CLOSED,
+		    "421 busy" },
+		{ false, 1, GREETED "S 421 idle too long\n", "", SESSION_CLOSED, "421 idle too long" },
+		{ false, 1, GREETED "B\n" MAIL "C RCPT TO:<r0@example.net>\nC DATA\nS 421 go away\n", "", SESSION_CLOSED,
+		    "421 go away" },
+		{ false, 3, GREETED "B\n" MAIL "C RCPT TO:<r0@example.net>\nC RCPT TO:<r1@example.net>\n"
+		    "C RCPT TO:<r2@example.net>\nC DATA\nS 250 ok\nS 550 5.1.1 no\nS 250 ok\nS 421 4.3.2 closing\n", "0!5.1.1;",
+		    SESSION_CLOSED, "closing" },
+		{ false, 1, GREETED "B\n" MAIL "C RCPT TO:<r0@example.net>\nC DATA\nS 250 ok\nS 250 ok\nS 421 closing\n", "",
+		    SESSION_CLOSED, "closing" },
+		{ false, 1, GREETED "B\n" MAIL "C RCPT TO:<r0@example.net>\nC DATA\nS 250 ok\nS 250 ok\nS 354 go\n" CONTENT
+		    "S 421 closing\n", "", SESSION_CLOSED, "closing" },
+		{ false, 1, GREETED "B\n" MAIL "C RCPT TO:<r0@example.net>\nC DATA\nS 250 ok\nS 550 no\nS 503 no\nC RSET\n"
+		    "S 421 closing\n", "0!5.0.0;", SESSION_CLOSED, "closing" },
+		{ false, 1, GREETED "T\nC QUIT\nS 421 closing\n", "", SESSION_CLOSED, NULL },
+		{ true, 2, GREETED_LMTP "B\nC MAIL FROM:<jane@acme.com>\nC RCPT TO:<r0@example.net>\n"
+		    "C RCPT TO:<r1@example.net>\nC DATA\nS 250 ok\nS 250 ok\nS 250 ok\nS 354 go\n" CONTENT
+		    "S 250 ok\nS 421 closing\n", "0+2.0.0;", SESSION_CLOSED, "closing" },
 	};
 
 	(void)state;
 	check_rows(rows, sizeof(rows) / sizeof(rows[0]));
+}
+
+/* A host fails by its greeting, by EHLO and by silence; what it says later is about this message. */
+static void
+blames_the_host_for_what_comes_before_mail(void **state)
+{
+	static const struct { const char *dialogue; bool host_failed; } rows[] = {
+		{ "S 421 busy\n", true }, { "S 554 no\n", true }, { "S what\n", true }, { "X\n", true }, { "T\n", true },
+		{ "S 220 mx\nC EHLO hub.acme.com\nS 421 busy\n", true }, { "S 220 mx\nC EHLO hub.acme.com\nX\n", true },
+		{ "S 220 mx\nC EHLO hub.acme.com\nS 451 later\n", true },
+		{ GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\nS 421 busy\n", false },
+		{ GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\nX\n", false },
+		{ GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\nS what\n", false },
+		{ GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\nT\n", true },
+		{ GREETED_PLAIN "S 421 idle too long\n", false },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct scene scene;
+
+		begin_scene(&scene, false, 1, "x\r\n");
+		play(&scene, rows[i].dialogue);
+		assert_int_equal(session_state(scene.session), SESSION_CLOSED);
+		assert_int_equal(session_failure(scene.session)->judgement.host_failed, rows[i].host_failed);
+		assert_string_equal(scene.verdicts, "");
+		end_scene(&scene);
+	}
 }
 
 static void
@@ -399,22 +263,9 @@ refuses_itself_what_the_host_cannot_take(void **state)
 	end_scene(&scene);
 	free(content);
 
-	begin_scene(&scene, false, 1, "\xc3\xa9\r\n");
-	scene.envelope.body = BODY_8BITMIME;
-	play(&scene, GREETED_PLAIN "B\n");
-	assert_string_equal(scene.verdicts, "0!5.6.3;");
-	end_scene(&scene);
-
 	begin_scene(&scene, false, 1, "plain\r\n");
 	scene.envelope.body = BODY_8BITMIME;
 	play(&scene, GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\n");
-	end_scene(&scene);
-
-	begin_scene(&scene, false, 2, "plain\r\n");
-	free(scene.envelope.recipients[0].address);
-	scene.envelope.recipients[0].address = memory_copy_string("\xc3\xa9@example.net");
-	play(&scene, GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\nS 250 ok\nC RCPT TO:<r1@example.net>\n");
-	assert_string_equal(scene.verdicts, "0!5.6.7;");
 	end_scene(&scene);
 
 	begin_scene(&scene, false, 2, "plain\r\n");
@@ -433,14 +284,13 @@ passes_on_parameters_that_are_offered(void **state)
 	(void)state;
 	begin_scene(&scene, false, 2, "x\r\n");
 	scene.envelope.body = BODY_8BITMIME;
-	scene.envelope.smtputf8 = true;
 	scene.envelope.ret = RETURN_HEADERS;
 	scene.envelope.envid = memory_copy_string("a+b c");
 	scene.envelope.recipients[0].notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
 	scene.envelope.recipients[0].original = memory_copy_string("rfc822;x=y@example.net");
 	scene.envelope.recipients[1].notify = NOTIFY_NEVER;
 	scene.envelope.recipients[1].delivery_address = memory_copy_string("\"odd one\"@example.net");
-	play(&scene, GREETED "B\nC MAIL FROM:<jane@acme.com> SIZE=3 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb+20c\n"
+	play(&scene, GREETED "B\nC MAIL FROM:<jane@acme.com> SIZE=3 BODY=8BITMIME RET=HDRS ENVID=a+2Bb+20c\n"
 	    "C RCPT TO:<r0@example.net> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x+3Dy@example.net\n"
 	    "C RCPT TO:<\"odd one\"@example.net> NOTIFY=NEVER\nC DATA\n");
 	end_scene(&scene);
@@ -449,6 +299,288 @@ passes_on_parameters_that_are_offered(void **state)
 	scene.envelope.recipients[0].notify = NOTIFY_SUCCESS;
 	play(&scene, GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\nS 250 ok\nC RCPT TO:<r0@example.net>\n");
 	end_scene(&scene);
+}
+
+/* Rows 51 and 60: a body that the host cannot take is converted, or fails; header and envelope do not change. */
+static void
+converts_an_eight_bit_body_for_a_host_without_8bitmime(void **state)
+{
+	static const char content[] = "MIME-Version: 1.0\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+	    ".\xe9\r\n";
+	struct scene scene;
+
+	(void)state;
+	begin_scene(&scene, false, 1, content);
+	scene.envelope.body = BODY_8BITMIME;
+	play(&scene, "S 220 mx\nC EHLO hub.acme.com\nS 250-mx\nS 250 SIZE\nB\nC MAIL FROM:<jane@acme.com>\nS 250 ok\n"
+	    "C RCPT TO:<r0@example.net>\nS 250 ok\nC DATA\nS 354 go\nC MIME-Version: 1.0\nC Content-Type: text/plain\n"
+	    "C Content-Transfer-Encoding: quoted-printable\nC \nC ..=E9\nC .\nS 250 ok\n");
+	assert_string_equal(scene.verdicts, "0+2.0.0;");
+	end_scene(&scene);
+
+	/* Also when nobody announced it, and by BDAT. */
+	begin_scene(&scene, false, 1, content);
+	play(&scene, GREETED_CHUNKING "B\nC MAIL FROM:<jane@acme.com>\nC RCPT TO:<r0@example.net>\nC BDAT 98 LAST\n"
+	    "C MIME-Version: 1.0\nC Content-Type: text/plain\nC Content-Transfer-Encoding: quoted-printable\nC \nC .=E9\n"
+	    "S 250 ok\nS 250 ok\nS 250 ok\n");
+	assert_string_equal(scene.verdicts, "0+2.0.0;");
+	end_scene(&scene);
+
+	/* To a host that takes it, it is announced, though nobody announced it to us. */
+	begin_scene(&scene, false, 1, content);
+	play(&scene, GREETED "B\nC MAIL FROM:<jane@acme.com> SIZE=84 BODY=8BITMIME\n");
+	end_scene(&scene);
+
+	begin_scene(&scene, false, 2, "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xe9\r\n--b--\r\n");
+	play(&scene, GREETED_PLAIN "B\n");
+	assert_string_equal(scene.verdicts, "0!5.6.3;1!5.6.3;");
+	assert_int_equal(session_state(scene.session), SESSION_IDLE);
+	end_scene(&scene);
+
+	begin_scene(&scene, false, 1, "");
+	scene.transaction.content = (struct content_source){ .file = 999999, .length = 20 };
+	play(&scene, GREETED_PLAIN "B\n");
+	assert_string_equal(scene.verdicts, "0-4.3.0;");
+	end_scene(&scene);
+}
+
+static void
+set_recipient(struct scene *scene, unsigned number, const char *address)
+{
+	free(scene->envelope.recipients[number].address);
+	scene->envelope.recipients[number].address = memory_copy_string(address);
+}
+
+/* What a message needs is asked of the host when it is offered, and of nobody without need. */
+static void
+asks_for_smtputf8_only_where_it_is_needed(void **state)
+{
+	static const struct { bool announced; const char *content, *recipient, *mail; } rows[] = {
+		{ true, "Subject: x\r\n\r\n", "r0@example.net", "C MAIL FROM:<jane@acme.com> SIZE=14\n" },
+		{ true, "Subject: \xc3\xa9\r\n\r\n", "r0@example.net", "C MAIL FROM:<jane@acme.com> SIZE=15 SMTPUTF8\n" },
+		{ false, "Subject: \xc3\xa9\r\n\r\n", "r0@example.net", "C MAIL FROM:<jane@acme.com> SIZE=15\n" },
+		{ false, "\r\n", "j\xc3\xb6@example.net", "C MAIL FROM:<jane@acme.com> SIZE=2 SMTPUTF8\n"
+		    "C RCPT TO:<j\xc3\xb6@example.net>\n" },
+		{ false, "\r\n", "jo@b\xc3\xbc" "cher.example", "C MAIL FROM:<jane@acme.com> SIZE=2 SMTPUTF8\n"
+		    "C RCPT TO:<jo@b\xc3\xbc" "cher.example>\n" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct scene scene;
+
+		begin_scene(&scene, false, 1, rows[i].content);
+		scene.envelope.smtputf8 = rows[i].announced;
+		set_recipient(&scene, 0, rows[i].recipient);
+		play(&scene, GREETED "B\n");
+		play(&scene, rows[i].mail);
+		end_scene(&scene);
+	}
+}
+
+/* RFC 6531 3.2: a domain can be said in A-labels; a local part or a header cannot. */
+static void
+does_without_smtputf8_where_only_domains_are_international(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin_scene(&scene, false, 3, "Subject: x\r\n\r\n");
+	scene.envelope.smtputf8 = true;
+	free(scene.envelope.sender);
+	scene.envelope.sender = memory_copy_string("jane@b\xc3\xbc" "cher.example");
+	set_recipient(&scene, 0, "\xc3\xa9@example.net");
+	set_recipient(&scene, 1, "jo@b\xc3\xbc" "cher.example");
+	set_recipient(&scene, 2, "jo@\xe2\x80\x8b.example");
+	play(&scene, GREETED_PLAIN "B\nC MAIL FROM:<jane@xn--bcher-kva.example>\nS 250 ok\n"
+	    "C RCPT TO:<jo@xn--bcher-kva.example>\nS 250 ok\nC DATA\n");
+	assert_string_equal(scene.verdicts, "0!5.6.7;2!5.6.7;");
+	end_scene(&scene);
+
+	begin_scene(&scene, false, 2, "Subject: \xc3\xa9\r\n\r\n");
+	scene.envelope.smtputf8 = true;
+	play(&scene, GREETED_PLAIN "B\n");
+	assert_string_equal(scene.verdicts, "0!5.6.7;1!5.6.7;");
+	assert_int_equal(session_state(scene.session), SESSION_IDLE);
+	end_scene(&scene);
+
+	begin_scene(&scene, false, 1, "\r\n");
+	free(scene.envelope.sender);
+	scene.envelope.sender = memory_copy_string("j\xc3\xb6@example.net");
+	play(&scene, GREETED_PLAIN "B\n");
+	assert_string_equal(scene.verdicts, "0!5.6.7;");
+	end_scene(&scene);
+}
+
+/* Rows 120 and 127: nothing that comes in pieces makes a wait longer. */
+static void
+a_dripping_host_gains_no_time(void **state)
+{
+	struct scene scene;
+	deadline_t deadline;
+	size_t i;
+
+	(void)state;
+	begin_scene(&scene, false, 1, "x\r\n");
+	deadline = session_deadline(scene.session);
+	for (i = 0; i < 100; i++)
+		session_receive(scene.session, "220-still waking up\r\n", 21);
+	session_receive(scene.session, "2", 1);
+	assert_int_equal(session_state(scene.session), SESSION_GREETING);
+	assert_int_equal(session_deadline(scene.session), deadline);
+	end_scene(&scene);
+}
+
+/* Rows 120, 121 and 127: replies that are too much. */
+static void
+closes_on_replies_without_end(void **state)
+{
+	static const struct { const char *opening, *line; unsigned count; } rows[] = {
+		{ "", "220-banner\r\n", 1000 },
+		{ "", "220 ", 100000 },
+		{ "220 mx\r\n", "250-X-CAPABILITY\r\n", 100000 },
+		{ "220 mx\r\n", "x", 1000000 },
+	};
+	size_t i, j;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct scene scene;
+
+		begin_scene(&scene, false, 1, "x\r\n");
+		session_receive(scene.session, rows[i].opening, strlen(rows[i].opening));
+		for (j = 0; j < rows[i].count && session_state(scene.session) != SESSION_CLOSED; j++)
+			session_receive(scene.session, rows[i].line, strlen(rows[i].line));
+		assert_true(j < 5000);
+		assert_int_equal(session_state(scene.session), SESSION_CLOSED);
+		assert_string_equal(session_failure(scene.session)->judgement.status, "4.5.0");
+		assert_true(session_failure(scene.session)->judgement.host_failed);
+		end_scene(&scene);
+	}
+}
+
+/* Row 121: replies that are none. */
+static void
+closes_on_malformed_replies(void **state)
+{
+	static const char *const replies[] = { "25 ok\r\n", "999 ok\r\n", "abc\r\n", "250-a\r\n251 b\r\n", "250 a\n",
+		"250 a\rb\r\n", "\r\n", "150 hm\r\n", "2500 ok\r\n", "250\tok\r\n", "-250 ok\r\n" };
+	struct scene scene;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+		begin_scene(&scene, false, 1, "x\r\n");
+		play(&scene, GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\n");
+		session_receive(scene.session, replies[i], strlen(replies[i]));
+		assert_int_equal(session_state(scene.session), SESSION_CLOSED);
+		assert_string_equal(session_failure(scene.session)->judgement.status, "4.5.0");
+		end_scene(&scene);
+	}
+	begin_scene(&scene, false, 1, "x\r\n");
+	session_receive(scene.session, "220 a\0b\r\n", 9);
+	assert_int_equal(session_state(scene.session), SESSION_CLOSED);
+	end_scene(&scene);
+	/* "250-" at the end: the reply never ends, and the connection does. */
+	begin_scene(&scene, false, 1, "x\r\n");
+	play(&scene, GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\nS 250-\nX\n");
+	assert_string_equal(session_failure(scene.session)->judgement.status, "4.4.2");
+	end_scene(&scene);
+}
+
+/* Row 122 */
+static void
+quotes_a_reply_as_one_line_of_text(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin_scene(&scene, false, 1, "x\r\n");
+	play(&scene, "S 421 4.3.2 \x1b[31mred\x07 \xc3\xa9 =0A%0d%0a\\r\\n\n");
+	assert_string_equal(session_failure(scene.session)->judgement.text, "421 4.3.2 ?[31mred? ?? =0A%0d%0a\\r\\n");
+	assert_string_equal(session_failure(scene.session)->judgement.status, "4.3.2");
+	end_scene(&scene);
+}
+
+/* Row 127: only what stands in the reply, in a form that it can have, is used. */
+static void
+uses_only_what_is_offered(void **state)
+{
+	static const struct { const char *offers, *mail; } rows[] = {
+		{ "S 250 mx PIPELINING SIZE 8BITMIME DSN SMTPUTF8 CHUNKING\n", "C MAIL FROM:<jane@acme.com>\n" },
+		{ "S 250-mx\nS 250 SIZES 8BITMIMEX XDSN\n", "C MAIL FROM:<jane@acme.com>\n" },
+		{ "S 250-mx\nS 250 size 99999999999999999999999\n", "C MAIL FROM:<jane@acme.com> SIZE=4\n" },
+		{ "S 250-mx\nS 250 SIZE -1\n", "C MAIL FROM:<jane@acme.com> SIZE=4\n" },
+		{ "S 250-mx\nS 250-SIZE 3x\nS 250 8bitmime yes\n", "C MAIL FROM:<jane@acme.com> SIZE=4 BODY=8BITMIME\n" },
+		{ "S 250-\nS 250-\nS 250 \n", "C MAIL FROM:<jane@acme.com>\n" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct scene scene;
+
+		begin_scene(&scene, false, 1, "\r\nx\n");
+		scene.envelope.body = BODY_8BITMIME;
+		scene.envelope.recipients[0].notify = NOTIFY_SUCCESS;
+		play(&scene, "S 220 mx\nC EHLO hub.acme.com\n");
+		play(&scene, rows[i].offers);
+		play(&scene, "B\n");
+		play(&scene, rows[i].mail);
+		assert_string_equal(scene.sent, "");
+		end_scene(&scene);
+	}
+}
+
+/* Row 128: what does not leave in time ends the session, block by block and not octet by octet. */
+static void
+a_host_that_reads_slowly_gains_no_time(void **state)
+{
+	char *content = memory_new(300001, 1);
+	struct scene scene;
+	deadline_t deadline;
+	size_t length;
+
+	(void)state;
+	memset(content, 'x', 300000);
+	begin_scene(&scene, false, 1, content);
+	play(&scene, GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\nS 250 ok\nC RCPT TO:<r0@example.net>\nS 250 ok\nC DATA\n");
+	session_receive(scene.session, "354 go\r\n", 8);
+	session_output(scene.session, &length);
+	assert_true(length > CONTENT_BLOCK / 2);
+	deadline = session_deadline(scene.session);
+	while (length > 1) {
+		session_output_sent(scene.session, 1);
+		session_output(scene.session, &length);
+		assert_int_equal(session_deadline(scene.session), deadline);
+		assert_int_equal(session_state(scene.session), SESSION_CONTENT);
+	}
+	session_time_out(scene.session);
+	assert_string_equal(session_failure(scene.session)->judgement.status, "4.4.2");
+	assert_non_null(strstr(session_failure(scene.session)->judgement.text, "timed out while sending the message"));
+	end_scene(&scene);
+	free(content);
+}
+
+/* Row 129 */
+static void
+leaves_lmtp_recipients_without_a_reply_unjudged(void **state)
+{
+	static const struct row rows[] = {
+		{ true, 3, GREETED_LMTP "B\nC MAIL FROM:<jane@acme.com>\nC RCPT TO:<r0@example.net>\n"
+		    "C RCPT TO:<r1@example.net>\nC RCPT TO:<r2@example.net>\nC DATA\nS 250 ok\nS 250 ok\nS 550 5.1.1 no\nS 250 ok\n"
+		    "S 354 go\n" CONTENT "S 250 ok\nT\n", "1!5.1.1;0+2.0.0;", SESSION_CLOSED, "timed out" },
+		{ true, 2, GREETED_LMTP "B\nC MAIL FROM:<jane@acme.com>\nC RCPT TO:<r0@example.net>\n"
+		    "C RCPT TO:<r1@example.net>\nC DATA\nS 250 ok\nS 250 ok\nS 250 ok\nS 354 go\n" CONTENT "X\n", "",
+		    SESSION_CLOSED, "connection lost" },
+		{ true, 2, GREETED_LMTP "B\nC MAIL FROM:<jane@acme.com>\nC RCPT TO:<r0@example.net>\n"
+		    "C RCPT TO:<r1@example.net>\nC DATA\nS 250 ok\nS 250 ok\nS 250 ok\nS 354 go\n" CONTENT
+		    "+ 250 ok\n+ 552 5.2.2 full\nS 250 one more\n", "0+2.0.0;1!5.2.2;", SESSION_CLOSED, "nobody asked" },
+	};
+
+	(void)state;
+	check_rows(rows, sizeof(rows) / sizeof(rows[0]));
 }
 
 static void
@@ -482,6 +614,17 @@ main(void)
 		cmocka_unit_test(takes_a_refusal_before_the_end_of_data),
 		cmocka_unit_test(refuses_itself_what_the_host_cannot_take),
 		cmocka_unit_test(passes_on_parameters_that_are_offered),
+		cmocka_unit_test(blames_the_host_for_what_comes_before_mail),
+		cmocka_unit_test(converts_an_eight_bit_body_for_a_host_without_8bitmime),
+		cmocka_unit_test(asks_for_smtputf8_only_where_it_is_needed),
+		cmocka_unit_test(does_without_smtputf8_where_only_domains_are_international),
+		cmocka_unit_test(a_dripping_host_gains_no_time),
+		cmocka_unit_test(closes_on_replies_without_end),
+		cmocka_unit_test(closes_on_malformed_replies),
+		cmocka_unit_test(quotes_a_reply_as_one_line_of_text),
+		cmocka_unit_test(uses_only_what_is_offered),
+		cmocka_unit_test(a_host_that_reads_slowly_gains_no_time),
+		cmocka_unit_test(leaves_lmtp_recipients_without_a_reply_unjudged),
 		cmocka_unit_test(survives_replies_cut_anywhere),
 	};
 

@@ -194,6 +194,39 @@ the_message_id_is_noted(void **state)
 	assert_string_equal(content.message_id, "<a@b>");
 }
 
+static void
+the_first_field_that_asks_for_another_priority_counts(void **state)
+{
+	static const struct {
+		const char *header;
+		enum message_priority priority;
+	} rows[] = {
+		{ "Subject: x\r\n", PRIORITY_NORMAL },
+		{ "X-Priority: 1\r\n", PRIORITY_HIGH },
+		{ "x-priority: 2 (High)\r\n", PRIORITY_HIGH },
+		{ "X-Priority: 3\r\nImportance: low\r\n", PRIORITY_LOW },
+		{ "X-Priority: 5\r\nImportance: high\r\n", PRIORITY_LOW },
+		{ "X-Priority: 11\r\n", PRIORITY_NORMAL },
+		{ "X-Priority:\r\n", PRIORITY_NORMAL },
+		{ "Importance:High\r\n", PRIORITY_HIGH },
+		{ "Importance: highest\r\n", PRIORITY_NORMAL },
+		{ "Priority: urgent\r\n", PRIORITY_HIGH },
+		{ "Priority: Non-Urgent \r\n", PRIORITY_LOW },
+		{ "Priority: normal\r\n", PRIORITY_NORMAL },
+		{ "X-Importance: high\r\n", PRIORITY_NORMAL },
+		{ "Subject: x\r\n\r\nImportance: high\r\n", PRIORITY_NORMAL },
+	};
+	struct content content;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		content_init(&content, true, 1000);
+		feed(&content, rows[i].header, strlen(rows[i].header), 3, NULL);
+		if (content.priority != rows[i].priority)
+			fail_msg("%s: %d", rows[i].header, content.priority);
+	}
+}
+
 int
 main(void)
 {
@@ -204,6 +237,7 @@ main(void)
 		cmocka_unit_test(a_cr_at_the_very_end_of_the_last_chunk_is_bare),
 		cmocka_unit_test(a_large_header_is_found_and_not_kept),
 		cmocka_unit_test(the_message_id_is_noted),
+		cmocka_unit_test(the_first_field_that_asks_for_another_priority_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -537,6 +537,21 @@ the_first_clients_wait_for_the_queue(void **state)
 }
 
 static void
+local_clients_that_come_too_early_wait_as_well(void **state)
+{
+	int ends[2];
+
+	(void)state;
+	start_stage();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+	assert_false(stage->server.is_open);
+	server_take_local_client(&stage->server, ends[1], 1000);
+	say(ends[0], "EHLO local\r\nMAIL FROM:<>\r\nRCPT TO:<alice@ours.example>\r\nDATA\r\n");
+	expect(ends[0], "354 ");
+	close(ends[0]);
+}
+
+static void
 a_restarted_directory_is_asked_again(void **state)
 {
 	int client;
@@ -805,6 +820,7 @@ main(void)
 		CASE(a_body_file_that_is_being_written_does_not_survive_its_qmgr),
 		CASE(without_qmgr_clients_read_451),
 		CASE(the_first_clients_wait_for_the_queue),
+		CASE(local_clients_that_come_too_early_wait_as_well),
 		CASE(a_restarted_directory_is_asked_again),
 		CASE(a_client_that_goes_leaves_nothing_behind),
 		CASE(a_client_beyond_its_limit_reads_421),
