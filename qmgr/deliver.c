@@ -201,10 +201,25 @@ begin(struct qmgr *qmgr, struct job *job)
 
 /* ---- content ---- */
 
+/* The content is lost: no other attempt can help. What is left of it was set aside by the store. */
+static void
+give_up(struct qmgr *qmgr, struct job *job)
+{
+	enum failure_class failure = job->worker->role == ROLE_LOCAL ? FAILURE_DELIVERY : FAILURE_TRANSFER;
+
+	for (uint32_t i = 0; i < job->count; i++) {
+		if (job->recipients[i] == UINT32_MAX)
+			continue;
+		outcome_fail(qmgr, job->message, job->recipients[i], failure, "5.3.0",
+		    "the message was damaged on the disk of this server", NULL);
+		job->recipients[i] = UINT32_MAX;
+	}
+}
+
 /* Each job of the message that waits for its content gets it, or the reason why there is none. */
 static void
 content_came(struct qmgr *qmgr, uint64_t id, struct store_content *content, int file, uint64_t length,
-    const char *reason)
+    const struct error *error)
 {
 	struct active_message *message = active_find(qmgr, id);
 	struct outcome_changes changes = OUTCOME_CHANGES_INITIALIZER;
@@ -219,14 +234,17 @@ content_came(struct qmgr *qmgr, uint64_t id, struct store_content *content, int 
 			continue;
 		if (content != NULL) {
 			job->content = store_content_hold(content);
-		} else if (reason == NULL) {
+		} else if (error == NULL) {
 			job->body = dup(file);
 			job->body_length = length;
 		}
-		if (content != NULL || job->body >= 0)
+		if (content != NULL || job->body >= 0) {
 			begin(qmgr, job);
-		else
-			end_job(qmgr, job, reason == NULL ? "the body cannot be handed over" : reason, &changes);
+			continue;
+		}
+		if (error != NULL && error->kind == ERROR_DAMAGED)
+			give_up(qmgr, job);
+		end_job(qmgr, job, error == NULL ? "the body cannot be handed over" : error->text, &changes);
 	}
 }
 
@@ -236,7 +254,7 @@ body_opened(void *context, uint64_t id, int file, uint64_t length, const struct 
 	struct qmgr *qmgr = context;
 
 	if (!qmgr->leaving)
-		content_came(qmgr, id, NULL, file, length, file < 0 ? error->text : NULL);
+		content_came(qmgr, id, NULL, file, length, file < 0 ? error : NULL);
 	if (file >= 0)
 		close(file);
 }
@@ -258,7 +276,7 @@ content_read(void *context, uint64_t id, struct store_content *content, const st
 			active_keep_content(qmgr, message, content);
 	}
 	if (message != NULL)
-		content_came(qmgr, id, content, -1, 0, error == NULL ? NULL : error->text);
+		content_came(qmgr, id, content, -1, 0, error);
 	if (content != NULL)
 		store_content_release(&content);
 }
