@@ -65,7 +65,7 @@ after_jail(struct worker *worker)
 	qmgr->context = worker;
 	qmgr->drained = drained;
 	qmgr->exhausted = exhausted;
-	qmgr_start(qmgr, worker_event_base(worker), store, summary.epoch);
+	qmgr_start(qmgr, worker_event_base(worker), store, &summary);
 }
 
 static void

@@ -77,13 +77,13 @@ sweep(UNUSED evutil_socket_t socket, UNUSED short events, void *context)
 /* ---- beginning and end ---- */
 
 void
-qmgr_start(struct qmgr *qmgr, struct event_base *base, struct store *store, uint64_t epoch)
+qmgr_start(struct qmgr *qmgr, struct event_base *base, struct store *store, const struct store_summary *summary)
 {
 	qmgr->base = base;
 	qmgr->store = store;
-	queue_clock_init(&qmgr->clock, clock_wall_ms(), clock_boottime_ms());
+	queue_clock_init(&qmgr->clock, clock_wall_ms(), summary->written_ms, clock_boottime_ms());
 	qmgr->started = qmgr->last_look = qmgr->routes_since = qmgr_now(qmgr);
-	identifiers_init(&qmgr->identifiers, epoch);
+	identifiers_init(&qmgr->identifiers, summary->epoch);
 	destinations_init(&qmgr->destinations, &qmgr->limits);
 	qmgr->destinations.earlier_surplus = store_next_due_ms(store) != INT64_MAX;
 	qmgr->tick = event_new(base, -1, 0, tick, qmgr);

@@ -30,6 +30,7 @@
 struct event;
 struct event_base;
 struct store;
+struct store_summary;
 
 /* Since the start, for `matador status`. */
 struct qmgr_counters {
@@ -77,7 +78,7 @@ struct qmgr {
 };
 
 /* limits must be filled in; store is open. */
-void qmgr_start(struct qmgr *qmgr, struct event_base *base, struct store *store, uint64_t epoch);
+void qmgr_start(struct qmgr *qmgr, struct event_base *base, struct store *store, const struct store_summary *summary);
 /* Frees everything but the store, which must be closed already. */
 void qmgr_end(struct qmgr *qmgr);
 /* New documents are in force, with these limits. */

@@ -3,12 +3,15 @@
 
 #include <string.h>
 
+#define AHEAD_MAX_MS (INT64_C(2) * 24 * 3600 * 1000)	/* when the last run ended later than this, its clock was the wrong one */
 #define STEP_MS 2000	/* less is the clock being slewed, or ourselves being slow */
 
 void
-queue_clock_init(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms)
+queue_clock_init(struct queue_clock *clock, int64_t wall_ms, int64_t last_ms, int64_t boot_ms)
 {
-	*clock = (struct queue_clock){ .wall_at_start = wall_ms, .boot_at_start = boot_ms, .era_count = 1 };
+	if (last_ms <= wall_ms || last_ms - wall_ms > AHEAD_MAX_MS)
+		last_ms = wall_ms;
+	*clock = (struct queue_clock){ .wall_at_start = last_ms, .boot_at_start = boot_ms, .era_count = 1 };
 	clock->eras[0].begin = INT64_MIN;
 }
 

@@ -1,7 +1,8 @@
 /*
  * queue_clock - the time by which messages age and are tried again
  *
- * Queue time begins as the wall time of qmgr's start and then advances with CLOCK_BOOTTIME: a wall clock that is set in the
+ * Queue time begins as the wall time of qmgr's start, but not before the last write of the run before: a clock that was set back
+ * between two runs makes nothing wait longer. Then it advances with CLOCK_BOOTTIME: a wall clock that is set in the
  * meantime makes no retry storm, no stall and no early return. Times of arrival are wall times of their moment; the
  * settings of the clock that happened since the start are remembered, so that they can be translated.
  */
@@ -24,7 +25,8 @@ struct queue_clock {
 	size_t era_count;
 };
 
-void queue_clock_init(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms);
+/* last_ms: wall time of the last that is known of an earlier run; INT64_MIN: there was none. */
+void queue_clock_init(struct queue_clock *clock, int64_t wall_ms, int64_t last_ms, int64_t boot_ms);
 
 /* Queue time now. Notices when the wall clock was set; ask for it at least every few seconds while busy. */
 int64_t queue_clock_now(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms);

@@ -67,14 +67,36 @@ put_text(struct content_stream *stream, struct buffer *out, const char *text, si
 	stream->line_length += length;
 }
 
+/* How many octets from here on are whole lines that can go as they are. */
+static size_t
+plain_lines(const struct content_stream *stream, const char *octets, size_t length)
+{
+	const char *line = octets, *end = octets + length;
+
+	if (stream->line_length > 0 || stream->saw_cr)
+		return 0;
+	while (line < end && (*line != '.' || !stream->stuff_dots)) {
+		const char *lf = memchr(line, '\n', (size_t)(end - line));
+
+		if (lf == NULL || lf == line || lf - line > CONTENT_LINE_MAX + 1 ||
+		    memchr(line, '\r', (size_t)(lf - line)) != lf - 1)
+			break;
+		line = lf + 1;
+	}
+	return (size_t)(line - octets);
+}
+
 static void
 put_octets(struct content_stream *stream, struct buffer *out, const char *octets, size_t length)
 {
 	const char *end = octets + length;
 
 	while (octets < end) {
-		const char *text = octets;
+		size_t plain = plain_lines(stream, octets, (size_t)(end - octets));
+		const char *text = octets + plain;
 
+		buffer_append(out, octets, plain);
+		octets += plain;
 		while (octets < end && *octets != '\r' && *octets != '\n')
 			octets++;
 		if (octets > text)

@@ -45,6 +45,15 @@ struct finding {
 	uint64_t newest;
 };
 
+static void
+note_written(struct journal *journal, const struct stat *status)
+{
+	int64_t written_ms = (int64_t)status->st_mtim.tv_sec * 1000 + status->st_mtim.tv_nsec / 1000000;
+
+	if (written_ms > journal->written_ms)
+		journal->written_ms = written_ms;
+}
+
 /* -1 only when nothing may be touched. */
 static int
 look_at(struct journal *journal, const char *name, uint32_t number, struct finding *finding, struct error *error)
@@ -66,6 +75,7 @@ look_at(struct journal *journal, const char *name, uint32_t number, struct findi
 		return 0;
 	}
 	segment.size = segment.made_size = (uint64_t)status.st_size;
+	note_written(journal, &status);
 	switch (segment_headers_read(file, &header)) {
 	case SEGMENT_HEADER_NEWER:
 		close(file);
@@ -156,7 +166,7 @@ journal_find(const char *folder, struct journal *journal, struct error *error)
 	DIR *files;
 	int result = 0;
 
-	*journal = (struct journal){ .directory = -1, .next_number = 1, .next_serial = 1 };
+	*journal = (struct journal){ .directory = -1, .next_number = 1, .next_serial = 1, .written_ms = INT64_MIN };
 	journal->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (journal->folder < 0)
 		return error_system(error, errno, "%s", folder);

@@ -45,6 +45,7 @@ struct journal {
 	uint32_t next_number;
 	uint64_t next_serial;
 	uint64_t durable_oldest;	/* what the newest header says: below it everything is free */
+	int64_t written_ms;		/* wall time of the last write that was found; INT64_MIN: none */
 };
 
 /* Finds the segments. Changes nothing. -1 when the format is newer or the folder cannot be read. A folder that

@@ -417,6 +417,7 @@ summarize(struct store *store)
 	store->summary.epoch = store->journal.epoch;
 	store->summary.messages = counting.count;
 	store->summary.segments = store->journal.used.count;
+	store->summary.written_ms = store->journal.written_ms;
 }
 
 static int

@@ -54,6 +54,7 @@ struct store_summary {
 	uint64_t segments;
 	uint64_t replayed;		/* records read behind the index */
 	uint64_t damaged;		/* records that did not verify and were set aside */
+	int64_t written_ms;		/* wall time of the last write before, INT64_MIN: never */
 };
 
 /*

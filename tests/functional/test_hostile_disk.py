@@ -1,5 +1,6 @@
 """
-The disk fails under qmgr and local: rows 141 and 142 of docs/reference/hostile-inputs.md.
+The disk fails under qmgr and local, and the clock is set between two runs: rows 141, 142 and 146 of
+docs/reference/hostile-inputs.md. The clock of a running service is in test_retry_load.py.
 
 Row 143 (order on disk) and 144 (power cuts) are in test_power_cut.py and, for every state that a power failure can leave,
 in tests/unit/qmgr/test_crash_states.c; rows 145 and 147 (damage) in test_damaged_mailbox.py; row 148 in test_service.py. Prints accepted,
@@ -13,14 +14,17 @@ import mmap
 import os
 import pathlib
 import random
+import re
 import signal
 import struct
 import subprocess
+import time
 
 import pytest
 
 from matador import SANITIZED, fresh_session_works, no_worker_died, wait_for
 from test_kill import TORTURE, account, delivered, drain
+from test_retry_load import WallClock
 
 LARGE = 300_000     # more than inline_body_limit: such a body is a file
 IN_PART = 0
@@ -346,3 +350,45 @@ def test_row_141_a_limit_on_the_size_of_files_is_no_death(one_instance, sink, ro
     drain(service, 30)
     assert {n for n in mailer.accepted} - set(delivered(service, sink)) <= {1}, "bob's is in a mail file of its own"
     assert service.stop().returncode == 0
+
+
+HOUR, DAY, YEAR = 3600, 86400, 365 * 86400
+
+
+@without_sanitizers
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, DAY, -DAY, 10 * YEAR, -10 * YEAR, 20 * YEAR], ids=str)
+def test_row_146_a_clock_that_was_set_between_two_runs(one_instance, jump):
+    """
+    Forward beyond the lifetime of mail (nobody can tell that from a long stop: one more attempt, then one return), backward,
+    beyond 2038: no stall, no storm, no second use of an id, no early return.
+    """
+    one_instance.relay_to(1)
+    one_instance.configuration.update({"initial_transfer_retry_interval": "2s", "retry_interval_cap": "2s"})
+    clock = WallClock(one_instance, "qmgr")
+    service = one_instance.start()
+    service.send("x@elsewhere.example", sender="bob@acme.com")
+
+    def attempts():
+        return service.log().count(" attempt id=")
+
+    def deferrals():
+        return service.log().count(" recipient-deferred ")
+    wait_for(lambda: deferrals() >= 1, 20, "a first attempt")
+    assert service.stop().returncode == 0
+    clock.jump(jump)
+    before = attempts()
+    service.start(write=False)
+    if jump < DAY:
+        wait_for(lambda: attempts() >= before + 2, 20, "more attempts after the jump")
+        assert " recipient-failed " not in service.log() and not service.mail("bob")
+    else:
+        service.wait_mail("bob")
+        assert attempts() == before + 1 and service.log().count(" recipient-failed ") == 1
+    service.send("y@elsewhere.example", sender="bob@acme.com")
+    before, started = attempts(), time.monotonic()
+    time.sleep(4)
+    assert attempts() - before <= 2 * ((time.monotonic() - started) / 1.8 + 2), "a storm"
+    assert len(service.queue()) == (2 if jump < DAY else 1)
+    ids = re.findall(r" message-queued id=(\S+)", service.log()) + re.findall(r" report=(\S+)", service.log())
+    assert len(ids) == len(set(ids)) == (2 if jump < DAY else 3)
+    no_worker_died(service)

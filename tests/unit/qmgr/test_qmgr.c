@@ -37,7 +37,7 @@ start_qmgr(uint64_t epoch)
 {
 	memset(&qmgr, 0, sizeof(qmgr));
 	qmgr.limits = defaults;
-	qmgr_start(&qmgr, base, NULL, epoch);
+	qmgr_start(&qmgr, base, NULL, &(struct store_summary){ .epoch = epoch, .written_ms = INT64_MIN });
 }
 
 static int

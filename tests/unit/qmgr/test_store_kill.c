@@ -8,9 +8,7 @@
  * the index deleted or put back to an older state in between, so that whatever one crash leaves behind meets
  * the next.
  *
- * MATADOR_TEST_ROUNDS makes it longer. With MATADOR_TEST_SIGNAL the child gets that signal instead of SIGKILL,
- * for running
- * under tests/functional/preload_unflushed.c.
+ * MATADOR_TEST_ROUNDS makes it longer. What a power failure leaves beyond that is in test_crash_states.c.
  */
 #include "tests/unit/qmgr/store_support.h"
 
@@ -459,7 +457,6 @@ trouble_index(const struct box *box)
 static void
 run_and_kill(struct box *box, struct model *model, uint64_t first_id)
 {
-	const char *named = getenv("MATADOR_TEST_SIGNAL");
 	struct report report;
 	int ends[2], status;
 	pid_t child;
@@ -479,7 +476,7 @@ run_and_kill(struct box *box, struct model *model, uint64_t first_id)
 			model_take(model, &report);
 		usleep(500);
 	}
-	kill(child, named == NULL ? SIGKILL : atoi(named));
+	kill(child, SIGKILL);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFSIGNALED(status));
 	while (read(ends[0], &report, sizeof(report)) == sizeof(report))
