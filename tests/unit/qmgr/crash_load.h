@@ -155,6 +155,7 @@ struct load {
 	unsigned count;
 	unsigned in_flight;
 	bool taking;
+	bool in_haste;			/* nothing waits for company */
 };
 
 struct change {
@@ -219,7 +220,7 @@ load_commit(struct load *load, struct store_batch *batch, struct load_message *m
 	*change = (struct change){ load, message, ended, confirmed, number };
 	message->busy = true;
 	load->in_flight++;
-	store_commit(load->box->store, batch, draw(&load->seed, 3) != 0, changed, change);
+	store_commit(load->box->store, batch, load->in_haste || draw(&load->seed, 3) != 0, changed, change);
 }
 
 static struct load_message *

@@ -224,7 +224,7 @@ compare(struct trial *trial, struct box *box, const struct looking *looking)
 static void
 work_on(struct trial *trial, struct box *box, const struct looking *looking)
 {
-	struct load load = { .box = box, .seed = trial->first_id, .next_id = trial->first_id };
+	struct load load = { .box = box, .seed = trial->first_id, .next_id = trial->first_id, .in_haste = true };
 	unsigned ended = 0;
 
 	for (unsigned id = 0; id < IDS && ended < 3; id++) {
