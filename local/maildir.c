@@ -75,8 +75,12 @@ open_folder(int parent, const char *name, struct error *error)
 	if (folder == -1 && errno == ENOENT) {
 		if (mkdirat(parent, name, 0700) == -1 && errno != EEXIST)
 			return error_system(error, errno, "make the folder %s", name);
-		if (fsync(parent) == -1)
-			return error_system(error, errno, "flush the folder of %s", name);
+		if (fsync(parent) == -1) {
+			error_system(error, errno, "flush the folder of %s", name);
+			/* The next delivery must not find it and take it for durable. */
+			unlinkat(parent, name, AT_REMOVEDIR);
+			return -1;
+		}
 		folder = openat(parent, name, FOLDER_FLAGS);
 	}
 	if (folder == -1)
