@@ -27,6 +27,7 @@ struct action {
 	size_t item_count;
 	size_t capacity;
 	size_t next;
+	bool came;			/* the message that the store was asked for */
 	uint64_t changed;
 };
 
@@ -159,18 +160,25 @@ taken(void *context, struct envelope *envelope, const struct error *error)
 {
 	struct action *action = context;
 	struct qmgr *qmgr = action->qmgr;
+	const struct action_item *item = &action->items[action->next - 1];
 	struct active_message *message;
 
 	if (envelope == NULL) {
 		if (error != NULL)
 			log_event(LOG_NOTE, error->text);
-		if (!qmgr->leaving)
-			act(action);
+		if (qmgr->leaving)
+			return;
+		/* It was not there if it came back as due while the store was asked. */
+		message = action->came ? NULL : active_find(qmgr, item->id);
+		if (message != NULL)
+			action->changed += change_active(action, message);
+		act(action);
 		return;
 	}
+	action->came = true;
 	message = active_new(envelope, NULL, PLACE_UNKNOWN);
 	free(envelope);
-	message->held = action->items[action->next - 1].held;
+	message->held = store_held(qmgr->store, message->envelope.id);
 	active_set_arrival(qmgr, message);
 	action->changed += change(action, message);
 	/* A full window has no room: it is taken in its turn, as due. */
@@ -205,6 +213,7 @@ act(struct action *action)
 		if (message != NULL) {
 			action->changed += change_active(action, message);
 		} else if (may_apply(action->kind, item->held)) {
+			action->came = false;
 			store_take_id(qmgr->store, item->id, taken, action);
 			return;
 		}

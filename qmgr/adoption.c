@@ -189,13 +189,17 @@ static void
 taken(void *context, struct envelope *envelope, UNUSED const struct error *error)
 {
 	struct qmgr *qmgr = context;
+	struct active_message *message;
 
 	if (envelope == NULL)
 		return;
-	if (qmgr->leaving || active_find(qmgr, envelope->id) != NULL)
+	if (qmgr->leaving || active_find(qmgr, envelope->id) != NULL) {
 		envelope_free(envelope);
-	else
-		active_enter(qmgr, active_new(envelope, NULL, PLACE_UNKNOWN));
+	} else {
+		message = active_new(envelope, NULL, PLACE_UNKNOWN);
+		message->held = store_held(qmgr->store, message->envelope.id);
+		active_enter(qmgr, message);
+	}
 	free(envelope);
 }
 

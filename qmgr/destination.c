@@ -473,7 +473,7 @@ destination_is_down(const struct destination *destination, int64_t now)
 void
 destination_override(struct destinations *destinations, struct destination *destination, uint32_t order)
 {
-	if (destination->order == order)
+	if (order <= destination->order)
 		return;
 	destination->order = order;
 	destination->failures = destination->failed_jobs = 0;

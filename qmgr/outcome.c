@@ -214,10 +214,13 @@ outcome_put_off(struct qmgr *qmgr, struct active_message *message, uint32_t inde
 		return;
 	}
 	remember(recipient, destination->last_status, destination->last_reason, destination->last_host);
-	if (++destination->put_off > window_share(qmgr, destination))
+	if (++destination->put_off > window_share(qmgr, destination)) {
 		window_surplus(qmgr, message, index, destination);
-	else
+	} else {
 		outcome_wait(qmgr, message, index, destination->down_until);
+		/* An untried one goes earlier if the destination is up earlier and has room. */
+		message->envelope.recipients[index].waits_for_turn = message->envelope.recipients[index].attempts == 0;
+	}
 	consider_delay(qmgr, message, index);
 }
 

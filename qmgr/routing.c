@@ -186,6 +186,7 @@ gathered(struct qmgr *qmgr, struct active_message *message)
 			continue;
 		if (destination_is_down(destination, now)) {
 			outcome_put_off_delivery(qmgr, delivery);
+			destination_release(&qmgr->destinations, destination);
 			continue;
 		}
 		delivery_enqueue(&qmgr->destinations, delivery, level_of(qmgr, message));

@@ -9,6 +9,7 @@
 #include "common/log/log.h"
 #include "qmgr/outcome.h"
 #include "qmgr/qmgr.h"
+#include "qmgr/retry.h"
 #include "qmgr/store/store.h"
 
 #define SURPLUS_MS (30 * 60 * 1000)	/* a surplus message is looked at again then, whatever its destination does */
@@ -30,7 +31,7 @@ window_active(const struct qmgr *qmgr)
 static int64_t
 horizon(const struct qmgr *qmgr)
 {
-	return 2 * qmgr->limits.retry_cap_ms + SURPLUS_MS + DAY_MS;
+	return 2 * retry_interval(&qmgr->limits, UINT32_MAX) + SURPLUS_MS + DAY_MS;
 }
 
 bool
@@ -141,8 +142,9 @@ came_all(struct qmgr *qmgr, const struct error *error)
 		if (error == NULL && window->came == 0) {
 			destination->surplus = 0;
 			destination->surplus_unknown = false;
-		} else {
-			destination->surplus -= destination->surplus < window->came ? destination->surplus : window->came;
+		} else if (destination->surplus > 0) {
+			/* Among them may be others that were due: that none is left only the store knows. */
+			destination->surplus = destination->surplus > window->came ? destination->surplus - window->came : 1;
 		}
 		window_queue_shrank(qmgr, destination);
 	}
@@ -168,7 +170,7 @@ bring_forward(struct qmgr *qmgr, struct active_message *message, const struct de
 	for (i = 0; i < message->envelope.recipient_count; i++) {
 		struct envelope_recipient *recipient = &message->envelope.recipients[i];
 
-		if (recipient->state == RECIPIENT_WAITING && (recipient->attempts == 0 || recipient->waits_for_turn) &&
+		if (recipient->state == RECIPIENT_WAITING && recipient->waits_for_turn &&
 		    recipient->transport == destination->transport && recipient->next_hop != NULL &&
 		    strcmp(recipient->next_hop, destination->next_hop) == 0)
 			recipient->next_attempt_ms = 0;

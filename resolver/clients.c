@@ -187,7 +187,6 @@ static bool
 means_is_our_address(void *context, struct bytes address, uint16_t port)
 {
 	const struct clients *clients = context;
-
 	union socket_address socket_address;
 
 	return socket_address_make(address.data, address.length, port, &socket_address) &&

@@ -3,8 +3,8 @@
  *
  * Owns:   the questions in progress and the libunbound context, with its cache.
  * Trusts: nobody. A question has one deadline for everything; packets are parsed by resolver/answer.c.
- * Gives:  one answer to each who asks, from the event loop, never before lookups_ask() returns. Those who ask the same at
- *         the same time share one look-up.
+ * Gives:  one answer to each who asks, from the event loop, never before lookups_ask() returns. Those who ask the
+ *         same at the same time share one look-up.
  * Bounds: so many look-ups ask the DNS at a time; the next ones wait, within their own deadlines, and what is
  *         too much even for waiting has no answer.
  *
@@ -24,8 +24,10 @@
 struct asker;
 struct lookups;
 
-/* One more kind of question, behind those of common/ipc/dns.h: the addresses that the hosts file has for a host, where
- * host_name_lookup says that it counts. */
+/*
+ * One more kind of question, behind those of common/ipc/dns.h: the addresses that the hosts file has for a host,
+ * where host_name_lookup says that it counts.
+ */
 #define LOOKUP_HOSTS_FILE DNS_KIND_COUNT
 
 /* The names of an address that are told, and looked up to see whether they lead back to it. */

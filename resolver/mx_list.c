@@ -155,7 +155,7 @@ mx_list_read(struct mx_list *list, const struct dns_answer *answer, const char *
 	size_t count = read_exchanges(answer, exchanges), i;
 
 	memset(list, 0, sizeof(*list));
-	list->hosts = memory_new(MX_HOSTS_MAX, sizeof(*list->hosts));
+	list->hosts = memory_new(count < MX_HOSTS_MAX ? count + 1 : MX_HOSTS_MAX, sizeof(*list->hosts));
 	list->refuses_mail = count > 0;
 	give_ranks(exchanges, count);
 	qsort(exchanges, count, sizeof(*exchanges), by_preference);

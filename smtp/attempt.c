@@ -20,6 +20,7 @@ struct attempt {
 	bool reused;				/* the connection carried messages before */
 	bool best;				/* see struct walk_find */
 	unsigned transactions;			/* begun on it */
+	size_t brought;				/* recipients without a verdict when it was taken */
 	unsigned delivered;			/* recipients, on it */
 	int64_t used_since_ms;
 	struct transaction transaction;
@@ -168,7 +169,10 @@ report_time_out(const struct attempt *attempt, const struct session_failure *fai
 		    failure->judgement.text);
 }
 
-/* A session that died before it took the transaction: another way is tried. */
+/*
+ * A session that died before it took the transaction: another way is tried. From the first host again only when this
+ * one served somebody, or no host that always does so would ever let us go.
+ */
 static void
 try_again(struct attempt *attempt, const struct reply_judgement *failure)
 {
@@ -176,7 +180,7 @@ try_again(struct attempt *attempt, const struct reply_judgement *failure)
 
 	attempt->connection = NULL;
 	attempt->host = "";
-	if (!attempt->reused && attempt->transactions == 1)
+	if (!attempt->reused && (attempt->transactions == 1 || attempt->transaction.count == attempt->brought))
 		host_walk_go_on(attempt->walk, connection_peer(connection), failure);
 	else if (attempt->walk != NULL)
 		host_walk_restart(attempt->walk);
@@ -262,6 +266,7 @@ use(struct attempt *attempt, const struct walk_find *find)
 	attempt->best = find->best;
 	attempt->delivered = 0;
 	attempt->transactions = 1;
+	attempt->brought = attempt->transaction.count;
 	attempt->host = peer->host;
 	attempt->used_since_ms = find->reused ? clock_monotonic_ms() : find->since_ms;
 	connection_set_owner(find->connection, connection_changed, attempt);

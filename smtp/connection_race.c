@@ -203,8 +203,8 @@ connection_race_run(struct connection_race *race)
 }
 
 struct connection_race *
-connection_race_new(struct event_base *base, const union socket_address *addresses,
-    size_t count, const struct source_addresses *sources, int64_t timeout_ms, const struct race_events *events, void *context)
+connection_race_new(struct event_base *base, const union socket_address *addresses, size_t count,
+    const struct source_addresses *sources, int64_t timeout_ms, const struct race_events *events, void *context)
 {
 	struct connection_race *race = memory_new(1, sizeof(*race) + count * sizeof(race->runners[0]));
 	size_t i;

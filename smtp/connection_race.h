@@ -43,7 +43,8 @@ struct race_events {
 
 /* Copies addresses and sources; events is borrowed. timeout_ms is for one address. */
 struct connection_race *connection_race_new(struct event_base *base, const union socket_address *addresses,
-    size_t count, const struct source_addresses *sources, int64_t timeout_ms, const struct race_events *events, void *context);
+    size_t count, const struct source_addresses *sources, int64_t timeout_ms, const struct race_events *events,
+    void *context);
 /* Closes what is not connected. NULL is accepted, the pointer is cleared. */
 void connection_race_free(struct connection_race **race);
 

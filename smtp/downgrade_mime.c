@@ -159,9 +159,9 @@ take_header_line(struct downgrade *downgrade, const char *line, size_t length, b
 {
 	if (downgrade->inside && has_8bit(line, length))
 		downgrade->impossible = true;
+	/* Found by the survey: while rewriting every header fits. */
 	if (!buffer_append(&downgrade->header, line, length)) {
 		downgrade->impossible = true;
-		copy(downgrade, buffer_text(&downgrade->header), downgrade->header.length);
 		buffer_clear(&downgrade->header);
 	}
 	if (empty)

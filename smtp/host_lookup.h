@@ -5,9 +5,8 @@
  * Fails:  never by itself. When resolver is restarted, the unanswered questions are asked again; the caller
  *         has the deadline.
  *
- * resolver remembers failed hosts for all processes. That a host works is worth telling only where it is
- * remembered as
- * failed: the hosts that this process reported are known here, and forgotten when they work.
+ * resolver remembers failed hosts for all processes. That a host works is worth telling only where it may be
+ * remembered as failed: the hosts that this process reported are known here, and forgotten when they work.
  */
 #ifndef SMTP_HOST_LOOKUP_H
 #define SMTP_HOST_LOOKUP_H
@@ -37,7 +36,7 @@ void host_lookup_cancel(struct host_lookup **lookup);
 
 /* The host does not work at this port; reason is one line. */
 void host_failed(struct host_lookups *lookups, const char *name, uint16_t port, const char *reason);
-/* It works. Told to resolver only when it is remembered as failed, or this process reported so. */
+/* It works. Told to resolver only when it may be remembered as failed, or this process reported so. */
 void host_works(struct host_lookups *lookups, const char *name, uint16_t port, bool remembered);
 
 #endif

@@ -201,8 +201,7 @@ greeted(struct host_walk *walk)
 
 	walk->connection = NULL;
 	if (!walk->hop.is_literal)
-		host_works(walk->outbound->lookups, walk->target->name, walk->hop.port,
-		    walk->target->remembered || walk->job->fresh);
+		host_works(walk->outbound->lookups, walk->target->name, walk->hop.port, walk->job->fresh);
 	walk->events->found(walk->context, &find);
 }
 

@@ -7,8 +7,8 @@
  *
  * The hosts are tried in resolver's order, all addresses of one before the next, at most smtp_address_limit of
  * them. A host fails by connect, greeting, EHLO or a time limit; when all of its addresses that were tried did,
- * resolver is told. An idle session with a host of the best preference comes before a new one. A host or
- * address that is ourselves is never connected to.
+ * resolver is told. An idle session with a host of the best preference comes before a new one. A host or address
+ * that is ourselves is never connected to.
  */
 #ifndef SMTP_HOST_WALK_H
 #define SMTP_HOST_WALK_H

@@ -59,8 +59,7 @@ add_target(struct mail_hosts *hosts, const struct mail_host *host, uint16_t port
 		return;
 	hosts->targets = memory_resize(hosts->targets, hosts->count + 1, sizeof(*hosts->targets));
 	target = &hosts->targets[hosts->count++];
-	*target = (struct mail_target){ .name = memory_copy_string(host->name), .preference = host->preference,
-		.remembered = host->failed_seconds > 0 };
+	*target = (struct mail_target){ .name = memory_copy_string(host->name), .preference = host->preference };
 	read_addresses(target, host, port);
 }
 

@@ -21,7 +21,6 @@
 struct mail_target {
 	char *name;				/* owned */
 	uint16_t preference;
-	bool remembered;			/* as failed, which does not count this time */
 	union socket_address *addresses;	/* owned */
 	size_t address_count;
 };

@@ -280,6 +280,8 @@ take_chunk_reply(struct session *session)
 		session_fail_protocol(session, "BDAT is taken after a refusal");
 	} else if (session->accepted == 0) {
 		end_with_a_liar(session);
+	} else if (last && session->output.length > 0) {
+		session_fail_protocol(session, "the message is accepted before all of it was sent");
 	} else if (last) {
 		judge_all_by_reply(session, PROGRESS_ACCEPTED, REPLY_TO_CONTENT);
 		end_transaction(session, false);

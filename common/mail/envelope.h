@@ -59,7 +59,7 @@ struct envelope_recipient {
 	char *reason;			/* owned or NULL: last reply or error, one line of any octets but CR, LF, NUL */
 	char *remote_host;		/* owned or NULL: who said so */
 	bool delay_reported;
-	bool waits_for_turn;		/* parked because its destination was full: next_attempt_ms is only when to look again */
+	bool waits_for_turn;		/* parked because its destination was full or down: next_attempt_ms is only when to look again */
 };
 
 struct envelope {

@@ -107,7 +107,7 @@ index_keys_make(const struct envelope *envelope, struct index_keys *keys_out)
 		snprintf(name, sizeof(name), "%s:%s", transport_name(recipient->transport),
 		    recipient->next_hop == NULL ? "" : recipient->next_hop);
 		add_destination(&keys_out->destinations, name,
-		    recipient->attempts == 0 || recipient->waits_for_turn ? 0 : recipient->next_attempt_ms);
+		    recipient->waits_for_turn ? 0 : recipient->next_attempt_ms);
 	}
 }
 

@@ -153,6 +153,7 @@ struct reader {
 	struct index *index;		/* NULL: none, messages that wait stand in the table */
 	char *index_home;
 	deadline_t index_retry;
+	bool unread;			/* without an index, and a segment could not be read: more waits than the table knows */
 	deadline_t checkpoint_at;
 	uint64_t checkpoint_sequence;
 	struct copying copying;

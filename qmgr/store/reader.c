@@ -20,6 +20,7 @@
 #define COPY_TICK_MS 10			/* while copies are made */
 #define CHECKPOINT_MS 30000
 #define INDEX_RETRY_MS 30000
+#define SETTLE_RETRY_MS 600000		/* it was made, and not all that waits could be read */
 #define SETTLE_COMMIT 1000		/* rows in one transaction */
 
 struct request *
@@ -210,10 +211,13 @@ settle_one(struct store *store, uint64_t id, struct error *error)
 	if (clone == NULL)
 		return 0;
 	if (reader_load(store, clone, &envelope, error) < 0) {
-		if (error->kind != ERROR_SYSTEM)	/* what only cannot be read now is found by the next start */
+		/* What only cannot be read now stays in the table. An index without it would count as whole at the next start. */
+		if (error->kind == ERROR_SYSTEM)
+			result = store->reader.index != NULL ? -1 : 0;
+		else
 			drop(store, id);
 		message_free(&clone);
-		return 0;
+		return result;
 	}
 	index_keys_make(&envelope, &keys);
 	if (store->reader.index != NULL) {
@@ -285,9 +289,9 @@ move_to_waiting(void *context, struct message *message)
 }
 
 /*
- * What only the index knew is read from the journal into the table. What the table knew at the time of `limit`
- * is left
- * alone, also if it was done since; later changes to the others come as requests.
+ * What only the index knew is read from the journal into the table. What the table knew at the time of `limit` is left
+ * alone, also if it was done since; later changes to the others come as requests. If a segment cannot be read nothing is
+ * taken: the records that end what the others hold may stand in it.
  */
 static void
 read_what_was_parked(struct store *store)
@@ -310,8 +314,12 @@ read_what_was_parked(struct store *store)
 	pthread_mutex_unlock(&store->lock);
 	qsort(known.ids, known.count, sizeof(*known.ids), by_id);
 	recovery_run(&recovery, &error);
+	store->reader.unread = recovery.unreadable.kind != ERROR_NONE;
 	merging.found = memory_new(table.count, sizeof(*merging.found));
-	message_table_each(&table, merge_one, &merging);
+	if (store->reader.unread)
+		store_say_index_lost(store, &recovery.unreadable);
+	else
+		message_table_each(&table, merge_one, &merging);
 	for (size_t i = 0; i < new.count; i++)
 		message_table_remove(&table, merging.found[i]);
 	pthread_mutex_lock(&store->lock);
@@ -348,15 +356,19 @@ try_index_again(struct store *store)
 	if (reader->index != NULL || !deadline_passed(reader->index_retry))
 		return;
 	reader->index_retry = deadline_after_ms(INDEX_RETRY_MS);
-	if (store->disk_short)
+	if (reader->unread)
+		read_what_was_parked(store);
+	if (store->disk_short || reader->unread)
 		return;
 	index_discard(reader->index_home);
 	if (index_open(reader->index_home, store->journal.mailbox, &reader->index, &error) < 0) {
 		reader->index = NULL;
 		return;
 	}
-	if (reader_settle(store, &error) < 0)
+	if (reader_settle(store, &error) < 0) {
 		reader_index_failed(store, &error);
+		reader->index_retry = deadline_after_ms(SETTLE_RETRY_MS);
+	}
 	reader->checkpoint_at = 0;
 }
 

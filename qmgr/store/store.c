@@ -614,6 +614,19 @@ store_size(struct store *store, uint64_t id)
 	return size;
 }
 
+bool
+store_held(struct store *store, uint64_t id)
+{
+	const struct message *message;
+	bool held;
+
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, id);
+	held = message != NULL && message->held;
+	pthread_mutex_unlock(&store->lock);
+	return held;
+}
+
 int64_t
 store_next_due_ms(const struct store *store)
 {

@@ -116,7 +116,7 @@ typedef void (*store_take_cb)(void *context, struct envelope *envelope, const st
 /* Those whose earliest attempt is at or before now_ms (wall), oldest first, at most limit. */
 void store_take_due(struct store *store, int64_t now_ms, unsigned limit, store_take_cb callback, void *context);
 /* Those waiting for a destination ("transport:next_hop") and due, oldest first, at most limit. Under its destination a waiting recipient
- * that was never tried (attempts 0) or waits_for_turn is due at once, whatever its next_attempt_ms. */
+ * that waits_for_turn is due at once, whatever its next_attempt_ms. */
 void store_take_destination(struct store *store, const char *destination, int64_t now_ms, unsigned limit,
     store_take_cb callback, void *context);
 /* One message by id, held or not. */
@@ -128,6 +128,8 @@ int64_t store_next_due_ms(const struct store *store);
 
 /* Octets of content of a message that is not parked (a list tells them of those that are); 0 for any other. */
 uint64_t store_size(struct store *store, uint64_t id);
+/* Whether a message that was taken was held when it was parked, or since. */
+bool store_held(struct store *store, uint64_t id);
 
 /* The inline content of a message, parked or not; NULL and an error when it is gone or does not verify, or NULL without an error
  * when its body is a file. The content is given to the callback, which releases it. */

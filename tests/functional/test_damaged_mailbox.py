@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import struct
+import socket
 import subprocess
 
 import pytest
@@ -31,9 +32,10 @@ class FullMailbox:
 
     def __init__(self):
         self.instance = make_instance(modes()[0])
-        sink = receivers.Receiver()
-        self.sink_port = sink.port
-        sink.close()
+        # Bound and not listening: connections are refused, and no test that runs beside is given the port.
+        self.reservation = socket.socket()
+        self.reservation.bind(("127.0.0.1", 0))
+        self.sink_port = self.reservation.getsockname()[1]
         self.instance.relay_to(self.sink_port)
         self.instance.configuration["initial_transfer_retry_interval"] = "10m"
         self.instance.matador["journal_segment_size"] = "1M"
@@ -116,6 +118,7 @@ class FullMailbox:
         Starts again and delivers: everything but those arrives, once and unchanged, and new mail as well. reported: whether
         damage is in the log; None: it may be.
         """
+        self.reservation.close()
         sink = receivers.Receiver(port=self.sink_port)
         service = self.instance.start()
         try:
@@ -142,6 +145,9 @@ class FullMailbox:
         finally:
             stopped = service.stop()
             sink.close()
+            self.reservation = socket.socket()
+            self.reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.reservation.bind(("127.0.0.1", self.sink_port))
         assert stopped.returncode == 0
 
 

@@ -318,6 +318,12 @@ store_size(UNUSED struct store *store, uint64_t id)
 	return fake_find(id) == NULL ? 0 : fake_find(id)->size;
 }
 
+bool
+store_held(UNUSED struct store *store, uint64_t id)
+{
+	return fake_find(id) != NULL && fake_find(id)->held;
+}
+
 /* ---- bodies ---- */
 
 struct fake_file_request {
@@ -440,7 +446,7 @@ fake_waits_for(const struct envelope *envelope, const char *destination, int64_t
 		if (recipient->state != RECIPIENT_WAITING || recipient->next_hop == NULL)
 			continue;
 		snprintf(key, sizeof(key), "%s:%s", transport_name(recipient->transport), recipient->next_hop);
-		if (strcmp(key, destination) == 0 && (recipient->attempts == 0 || recipient->waits_for_turn || recipient->next_attempt_ms <= now))
+		if (strcmp(key, destination) == 0 && (recipient->waits_for_turn || recipient->next_attempt_ms <= now))
 			return true;
 	}
 	return false;

@@ -316,6 +316,9 @@ follows_each_order_of_an_administrator_once(UNUSED void **state)
 	assert_true(destination_is_down(destination, 2001));
 	destination_override(&destinations, destination, 2);
 	assert_false(destination_is_down(destination, 2001));
+	destination_failed(&destinations, destination, 3000, "4.4.1", "Connection refused", "dead");
+	destination_override(&destinations, destination, 1);
+	assert_true(destination_is_down(destination, 3001));
 }
 
 /* ---- destinations beside each other ---- */

@@ -733,6 +733,26 @@ transfers_mail_of_low_priority_only_in_its_time_of_day(UNUSED void **state)
 }
 
 static void
+leaves_mail_of_low_priority_where_it_is_when_a_destination_has_room(UNUSED void **state)
+{
+	struct destination *destination;
+
+	connect_all();
+	low_priority_moves_in(120);
+	deposit_low("good@host-x.example");
+	until(fake.messages != NULL && fake.messages->parked);
+	deposit("s@example.org", "good@host-x.example", CONTENT);
+	until(smtp.delivered == 1);
+	destination = destination_find(&qmgr.destinations, "smtp:host-x.example:25");
+	assert_non_null(destination);
+	destination->surplus_unknown = true;
+	window_queue_shrank(&qmgr, destination);
+	until(!destination->surplus_unknown);
+	assert_int_equal(window_active(&qmgr), 0);
+	assert_int_equal(smtp.job_count, 1);
+}
+
+static void
 gives_all_mail_the_same_priority_where_priorities_are_ignored(UNUSED void **state)
 {
 	connect_all();
@@ -1483,6 +1503,28 @@ holds_a_message_until_it_is_released(UNUSED void **state)
 }
 
 static void
+a_held_message_stays_held_though_a_worker_still_had_it_in_hand(UNUSED void **state)
+{
+	static const struct deliver_holding_end end;
+	uint64_t id;
+
+	connect_all();
+	id = deposit("s@example.org", "later@x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	ask_action(QUEUE_HOLD, id);
+	until(fake.messages->parked && fake.messages->held);
+	restart_qmgr();
+	router_connect();
+	worker_connect_untold(&smtp, ROLE_SMTP, 0);
+	tell_holding(&smtp, 8, id, 0);
+	send_deliver_holding_end(smtp.channel, &end);
+	until(window_active(&qmgr) == 1);
+	tell_late_result(&smtp, 8, id, 0, DELIVERY_DEFERRED);
+	until(window_active(&qmgr) == 0);
+	assert_true(fake.messages->held);
+}
+
+static void
 retries_at_once_and_forgets_the_back_off_of_the_destination(UNUSED void **state)
 {
 	uint64_t id;
@@ -1698,6 +1740,7 @@ main(void)
 		CASE(counts_a_job_once_whoever_was_in_it),
 		CASE(waits_as_long_as_failed_hosts_are_remembered_without_counting_an_attempt),
 		CASE(transfers_mail_of_low_priority_only_in_its_time_of_day),
+		CASE(leaves_mail_of_low_priority_where_it_is_when_a_destination_has_room),
 		CASE(gives_all_mail_the_same_priority_where_priorities_are_ignored),
 		CASE(lowers_the_priority_of_large_messages),
 		CASE(tells_senders_of_low_priority_as_the_setting_says),
@@ -1728,6 +1771,7 @@ main(void)
 		CASE(lists_parked_and_active_messages_in_the_order_of_ids),
 		CASE(exports_the_content_behind_the_envelope),
 		CASE(holds_a_message_until_it_is_released),
+		CASE(a_held_message_stays_held_though_a_worker_still_had_it_in_hand),
 		CASE(retries_at_once_and_forgets_the_back_off_of_the_destination),
 		CASE(tells_a_worker_that_an_administrator_asked_until_a_job_showed_what_is_true),
 		CASE(tells_it_too_when_the_documents_lead_elsewhere_now),

@@ -290,17 +290,19 @@ messages_are_taken_by_their_destination(void **state)
 }
 
 static void
-one_that_was_never_tried_only_waits_for_its_turn_there(void **state)
+one_that_only_waits_for_its_turn_is_due_there(void **state)
 {
 	struct box *box = *state;
 	struct envelope envelope;
 
 	box_add(box, 1, 10);
 	support_envelope(&envelope, 1, 3);
+	envelope.recipients[1].waits_for_turn = true;
 	park(box, &envelope, 9000, false);
 	envelope_free(&envelope);
 	assert_int_equal(store_next_due_ms(box->store), 9000);
 	assert_int_equal(box_take_due(box, 100, 10), 0);
+	assert_int_equal(box_take_destination(box, "smtp:host0.example.org", 100, 10), 0);
 	assert_int_equal(box_take_destination(box, "smtp:host1.example.org", 100, 10), 1);
 }
 
@@ -543,7 +545,7 @@ main(void)
 		CASE(parked_messages_are_taken_in_the_order_they_are_due),
 		CASE(due_times_and_holds_survive_a_restart),
 		CASE(messages_are_taken_by_their_destination),
-		CASE(one_that_was_never_tried_only_waits_for_its_turn_there),
+		CASE(one_that_only_waits_for_its_turn_is_due_there),
 		CASE(a_parked_message_can_be_held_and_ended_without_taking_it),
 		CASE(a_message_may_be_taken_and_parked_again_and_again),
 		CASE(a_list_goes_on_where_it_ended),

@@ -226,6 +226,22 @@ goes_on_over_a_fresh_connection_when_the_host_leaves_between_transactions(void *
 	assert_int_equal(scene->questions, 1);
 }
 
+/* BDAT is refused as unknown, so the message is to go by DATA: a host that leaves then has served nobody. */
+static void
+does_not_return_for_ever_to_a_host_that_serves_nobody(void **state)
+{
+	struct scene *scene = *state;
+
+	scene->settings->configuration.smtp_out_chunking.number = 1;
+	scene->scripts[0] = "220 hi|250-hi\r\n250 CHUNKING|250 ok|250 ok|502 what|~|250 ok|^";
+	scene->hosts = "5 mx.example 127.0.0.1 0";
+	offer(scene, 1, "d.example", "x\r\n");
+	run_until(scene, 1);
+	assert_non_null(strstr(buffer_text(&scene->commands), "RSET\r\nMAIL FROM"));
+	assert_int_equal(strncmp(scene->heard, "0-4.4.2 mx.example[127.0.0.1]", 29), 0);
+	assert_int_equal(scene->connection_count, 1);
+}
+
 static void
 leaves_nothing_behind_when_the_program_leaves(void **state)
 {
@@ -289,6 +305,7 @@ main(void)
 		SCENE_TEST(holds_a_time_out_in_the_middle_against_the_host),
 		SCENE_TEST(says_goodbye_to_a_session_of_old_settings),
 		SCENE_TEST(goes_on_over_a_fresh_connection_when_the_host_leaves_between_transactions),
+		SCENE_TEST(does_not_return_for_ever_to_a_host_that_serves_nobody),
 		SCENE_TEST(leaves_nothing_behind_when_the_program_leaves),
 		SCENE_TEST(defers_when_the_host_leaves_after_the_dot),
 		SCENE_TEST(sends_content_of_any_length_whole),

@@ -54,6 +54,9 @@ defers_when_the_last_reply_does_not_come(void **state)
 		    "421 closing" },
 		{ false, 1, GREETED_CHUNKING "B\n" ENVELOPE CHUNK "S 250 ok\nS 250 ok\nS 354 go\n", "", SESSION_CLOSED,
 		    "does not belong" },
+		/* It answers what has not left yet. */
+		{ false, 1, GREETED_CHUNKING "B\n+ 250 ok\n+ 250 ok\nS 250 ok\n", "", SESSION_CLOSED,
+		    "accepted before all of it was sent" },
 		{ false, 1, GREETED_CHUNKING "B\n" ENVELOPE CHUNK "S 250 ok\nS 250 ok\n+ 250 ok\nS 250 ok\n", "0+2.0.0;",
 		    SESSION_CLOSED, "nobody asked" },
 	};
