@@ -9,13 +9,9 @@
 enum content_way
 chunking_choose(const struct capabilities *capabilities, bool lmtp, uint64_t length)
 {
-	bool one_block = length <= CONTENT_BLOCK;
-
 	if (!capabilities->chunking || lmtp)
 		return CONTENT_BY_DATA;
-	if (capabilities->pipelining)
-		return one_block ? CONTENT_IN_ONE_FLIGHT : CONTENT_BY_CHUNKS;
-	return one_block ? CONTENT_BY_CHUNKS : CONTENT_BY_DATA;
+	return capabilities->pipelining || length <= CONTENT_BLOCK ? CONTENT_BY_CHUNKS : CONTENT_BY_DATA;
 }
 
 /* The command stands in front of content whose length is known only afterwards: it is put between. */

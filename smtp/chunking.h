@@ -4,11 +4,11 @@
  * A chunk is what one block of the source makes on the wire, so that its length is known before its first octet
  * leaves, and content of one block is one chunk.
  *
- * BDAT pays where it saves a round trip. With PIPELINING, content of one block goes out in one flight with MAIL and
- * RCPT; a host that refuses them all reads the chunk off and refuses it too (RFC 3030 section 2). Larger content
- * waits until a recipient was accepted, which takes as long as DATA does, but can be refused at every chunk without
- * losing the session. Without PIPELINING every chunk waits for its reply, so only content of one chunk gains.
- * LMTP keeps to DATA: how many replies a refused chunk gets there is not agreed upon.
+ * BDAT pays where it saves a round trip: the 354. It leaves when MAIL and all RCPTs were answered. To send content in one
+ * flight with them would save one more, and is not done: a host that dies then may have all of it before it said
+ * anything, and one that says a word too many would be believed about content that it never judged. Without PIPELINING
+ * every chunk waits for its reply, so only content of one chunk gains. LMTP keeps to DATA: how many replies a refused
+ * chunk gets there is not agreed upon.
  */
 #ifndef SMTP_CHUNKING_H
 #define SMTP_CHUNKING_H
@@ -19,7 +19,6 @@
 enum content_way {
 	CONTENT_BY_DATA,
 	CONTENT_BY_CHUNKS,	/* BDAT after a recipient was accepted */
-	CONTENT_IN_ONE_FLIGHT,	/* a single BDAT right behind the RCPTs */
 };
 
 enum content_way chunking_choose(const struct capabilities *capabilities, bool lmtp, uint64_t length);

@@ -72,18 +72,11 @@ session_transaction_awaited(const struct session *session)
 
 /* ---- commands --------------------------------------------------------------------------------- */
 
-/* Whether DATA or BDAT may be issued behind commands that are not answered yet. */
+/* DATA may be issued behind commands that are not answered yet; content only when all of them are. */
 static bool
 may_pipeline_content(const struct session *session)
 {
-	switch (session->way) {
-	case CONTENT_BY_DATA:
-	case CONTENT_IN_ONE_FLIGHT:
-		return true;
-	case CONTENT_BY_CHUNKS:
-		break;
-	}
-	return session->answered >= content_number(session);
+	return session->way == CONTENT_BY_DATA || session->answered >= content_number(session);
 }
 
 /* Whether the command numbered session->issued may go out now. */
@@ -276,10 +269,8 @@ take_chunk_reply(struct session *session)
 
 	if (session->reply.code / 100 != 2) {
 		take_chunk_refusal(session);
-	} else if (session->mail_refused || session->chunk_refused) {
+	} else if (session->chunk_refused) {
 		session_fail_protocol(session, "BDAT is taken after a refusal");
-	} else if (session->accepted == 0) {
-		end_with_a_liar(session);
 	} else if (last && session->output.length > 0) {
 		session_fail_protocol(session, "the message is accepted before all of it was sent");
 	} else if (last) {

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -24,9 +25,12 @@ PATIENCE = 4 if SANITIZED else 1  # sanitized programs are slower: every bound o
 
 
 def free_port(address="127.0.0.1"):
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
+    """Below the ports that the kernel gives to clients: none of those may take it before its server does."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe, contextlib.suppress(OSError):
+            probe.bind((address, port))
+            return port
 
 
 def wait_for(condition, seconds=10, what="condition", every=0.02):

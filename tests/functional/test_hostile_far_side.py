@@ -359,20 +359,22 @@ def test_row_126_when_all_recipients_were_refused_a_host_that_goes_on_gets_a_lon
     assert contents == [b""] and not sink.messages
 
 
-def test_row_126_when_all_recipients_were_refused_a_chunk_that_is_taken_delivers_to_nobody(relay, sink):
-    """The session that took a message for nobody carries no other."""
+def test_row_126_when_all_recipients_were_refused_no_chunk_leaves(relay, sink):
+    """A host that would take a chunk for nobody is not given one, and its session goes on."""
     sink.extensions = CHUNKING
+    chunks = []
     relay.configuration["smtp_reuse_idle_timeout"] = "60s"
     relay.matador["smtp_processes"] = 1
-    sink.script.update({"RCPT": reply("550 5.1.1 unknown"), "BDAT": reply("250 taken")})
+    sink.script.update({"RCPT": reply("550 5.1.1 unknown"), "BDAT": lambda session, octets: chunks.append(octets)})
     service = relay.start()
     submit(service, "x@elsewhere.example")
     _, _, blocks, _ = report_parts(service.wait_mail("bob")[0])
     assert blocks[1]["Status"] == "5.1.1"
     service.wait_queue_empty()
+    assert not chunks
     sink.script.clear()
     submit(service, "y@elsewhere.example")
-    assert sink.wait()[0].session == 2
+    assert sink.wait()[0].session == 1
     finish(service)
     assert len(service.mail("bob")) == 1
 
