@@ -39,13 +39,13 @@ client_free(struct client *client)
 }
 
 static void
-handle_request(void *context, struct channel *channel, const struct policy_request *request)
+handle_spf(void *context, struct channel *channel, const struct spf_question *question)
 {
 	struct client *client = context;
-	struct policy_answer answer = { .id = request->id, .spf = SPF_VERDICT_NONE, .text = "" };
+	struct spf_answer answer = { .id = question->id, .helo = SPF_VERDICT_NONE, .mail = SPF_VERDICT_NONE, .text = "" };
 
 	client->program->answered++;
-	if (!send_policy_answer(channel, &answer)) {
+	if (!send_spf_answer(channel, &answer)) {
 		log_event(LOG_PEER_LOST, "smtpd", "an answer cannot be sent");
 		client_free(client);
 	}
@@ -70,7 +70,7 @@ resolver_closed(void *context, struct channel *channel UNUSED, const char *reaso
 static void
 add_client(struct worker *worker, struct program *program, enum ipc_side side, int socket)
 {
-	static const struct policy_handlers handlers = { .policy_request = handle_request };
+	static const struct policy_handlers handlers = { .spf_question = handle_spf };
 	static const struct channel_events events = { .closed = client_closed };
 	struct client *client = memory_new(1, sizeof(*client));
 

@@ -162,6 +162,7 @@ describe_text(enum value_type type)
 	case TYPE_LIST_RECIPIENT_ENTRY: return "Internet addresses and groups";
 	case TYPE_LIST_LISTEN_ADDRESS: return "*, IPv4 addresses, IPv6 addresses in brackets";
 	case TYPE_LIST_NAMESERVER: return "addresses, or address@port";
+	case TYPE_LIST_DNS_LIST_WEIGHT: return "weights of DNS lists, zone*weight or zone=127.0.0.2*weight";
 	case TYPE_LIST_SOURCE_ADDRESS: return "at most one IPv4 address and one IPv6 address";
 	default: return "text";
 	}

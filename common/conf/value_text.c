@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "common/conf/dns_list_weight.h"
 #include "common/conf/host_entry.h"
 #include "common/mail/address.h"
 #include "common/mail/notes_name.h"
@@ -151,6 +152,19 @@ parse_host_entry(const char *text, struct buffer *canonical, struct buffer *prob
 		return false;
 	}
 	return entry.kind == HOST_ENTRY_GROUP ? parse_group(text, canonical) : append_lower(canonical, text);
+}
+
+static bool
+parse_dns_list_weight(const char *text, struct buffer *canonical, struct buffer *problem)
+{
+	struct error error = ERROR_INITIALIZER;
+	struct dns_list_weight weight;
+
+	if (dns_list_weight_parse(text, &weight, &error) == 0)
+		return append_lower(canonical, text);
+	buffer_printf(problem, "found \"%.200s\" (%s); allowed: zone*weight, zone=127.0.0.2*weight, zone=127.0.0.2-9*weight", text,
+	    error.text);
+	return false;
 }
 
 /* ---- places in the network ---- */
@@ -366,6 +380,8 @@ value_parse_text(const struct setting_row *row, const char *text, struct buffer 
 		return parse_nameserver(text, canonical);
 	case TYPE_LIST_SOURCE_ADDRESS:
 		return parse_source_address(text, canonical);
+	case TYPE_LIST_DNS_LIST_WEIGHT:
+		return parse_dns_list_weight(text, canonical, problem);
 	default:
 		return buffer_append_string(canonical, text);
 	}

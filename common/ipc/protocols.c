@@ -9,6 +9,7 @@
 #include "common/ipc/deliver.h"
 #include "common/ipc/dns.h"
 #include "common/ipc/directory.h"
+#include "common/ipc/inspection.h"
 #include "common/ipc/policy.h"
 #include "common/ipc/queue.h"
 #include "common/ipc/control.h"
@@ -45,6 +46,10 @@
 #define IPC_PROTOCOL policy
 #include "common/ipc/define.h"
 
+#define IPC_TABLE "common/ipc/inspection.def"
+#define IPC_PROTOCOL inspection
+#include "common/ipc/define.h"
+
 #define IPC_TABLE "common/ipc/queue.def"
 #define IPC_PROTOCOL queue
 #include "common/ipc/define.h"
@@ -57,8 +62,8 @@ const struct ipc_protocol *
 ipc_protocol_by_name(const char *name)
 {
 	static const struct ipc_protocol *const all[] = { &worker_protocol, &log_protocol, &deposit_protocol,
-		&route_protocol, &deliver_protocol, &dns_protocol, &directory_protocol, &policy_protocol, &queue_protocol,
-		&control_protocol };
+		&route_protocol, &deliver_protocol, &dns_protocol, &directory_protocol, &policy_protocol, &inspection_protocol,
+		&queue_protocol, &control_protocol };
 	size_t i;
 
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
