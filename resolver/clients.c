@@ -77,7 +77,7 @@ client_free(struct client *client)
 static void
 client_lost(struct client *client, const char *reason)
 {
-	log_event(LOG_PEER_LOST, client->peer, reason);
+	log_peer_lost(client->peer, reason);
 	client_free(client);
 }
 

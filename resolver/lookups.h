@@ -31,7 +31,7 @@ struct lookups;
 #define LOOKUP_HOSTS_FILE DNS_KIND_COUNT
 
 /* The names of an address that are told, and looked up to see whether they lead back to it. */
-#define LOOKUP_POINTERS_MAX 8
+#define LOOKUP_POINTERS_MAX 10
 
 /* Where a host name is looked up; the order of the setting host_name_lookup. */
 enum lookup_order { LOOKUP_DNS_THEN_HOSTS, LOOKUP_DNS, LOOKUP_HOSTS };

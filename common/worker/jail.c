@@ -69,6 +69,9 @@ static const struct {
 	[JAIL_LOG] = { RIGHTS_OF_LOGGER, false, false },
 };
 
+/* policy and its evaluator, the one that is dying, and the same of other services on this machine. */
+#define POLICY_PROCESSES_MAX 64
+
 /* smtp and resolver are the ones that open connections. */
 static bool
 connects(enum role role)
@@ -193,6 +196,20 @@ apply_landlock(const struct jail *jail, const char *folder, struct error *error)
 	return result;
 }
 
+/*
+ * Nobody starts programs. qmgr has threads, policy forks its evaluator; the limit would count all processes of the user, so
+ * policy has one only where the user is its own.
+ */
+static int
+limit_processes(const struct jail *jail, struct error *error)
+{
+	bool forks = jail->role == ROLE_POLICY;
+
+	if (role_rows[jail->role].jail == JAIL_MAILBOX || (forks && !jail->privileged))
+		return 0;
+	return limit_resource(RLIMIT_NPROC, "RLIMIT_NPROC", forks ? POLICY_PROCESSES_MAX : 0, error);
+}
+
 int
 jail_enter(const struct jail *jail, const char **how_out, struct error *error)
 {
@@ -206,9 +223,7 @@ jail_enter(const struct jail *jail, const char **how_out, struct error *error)
 		return -1;
 	if (jail->privileged && change_user(jail, error) < 0)
 		return -1;
-	/* Only qmgr has threads; nobody starts programs. Set as the user, since it would count that user's processes. */
-	if (role_rows[jail->role].jail != JAIL_MAILBOX &&
-	    limit_resource(RLIMIT_NPROC, "RLIMIT_NPROC", 0, error) < 0)
+	if (limit_processes(jail, error) < 0)
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return error_system(error, errno, "cannot set no_new_privs");

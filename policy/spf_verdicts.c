@@ -1,0 +1,485 @@
+/* spf_verdicts - see spf_verdicts.h */
+#include "policy/spf_verdicts.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "common/base/clock.h"
+#include "common/base/hash_table.h"
+#include "common/base/memory.h"
+#include "common/ipc/dns.h"
+#include "common/log/log.h"
+#include "policy/spf_exchange.h"
+
+#define IDENTITIES 2		/* HELO, MAIL FROM */
+
+/* What resolver is asked for one identity. */
+struct name_question {
+	struct hash_node node;			/* by id */
+	TAILQ_ENTRY(name_question) entries;	/* of those to be sent, or those that were */
+	uint64_t id;
+	struct identity *identity;
+	struct spf_wanted wanted;
+	bool is_sent;
+};
+
+TAILQ_HEAD(question_list, name_question);
+
+enum identity_state { IDENTITY_RUNNABLE, IDENTITY_EVALUATED, IDENTITY_ASKING, IDENTITY_DONE };
+
+struct identity {
+	TAILQ_ENTRY(identity) entries;		/* RUNNABLE: its turn at the evaluator will come */
+	struct spf_check *check;
+	enum identity_state state;
+	struct spf_request request;
+	unsigned rounds;
+	unsigned unanswered;			/* questions */
+	enum spf_verdict verdict;		/* DONE */
+	char text[SPF_REPLY_TEXT_SIZE];
+};
+
+struct spf_check {
+	TAILQ_ENTRY(spf_check) entries;
+	struct spf_verdicts *verdicts;
+	spf_verdict_cb done;
+	void *owner;
+	bool has_begun;				/* it is one of the SPF_CHECKS_MAX */
+	struct event *finish;			/* the deadline, or made active: everything is known */
+	unsigned identity_count;
+	struct identity identities[IDENTITIES];
+};
+
+TAILQ_HEAD(check_list, spf_check);
+
+struct spf_verdicts {
+	struct event_base *base;
+	struct evaluator *evaluator;
+	struct channel *resolver;
+	struct identity *in_hand;		/* at the evaluator; NULL also when it was forgotten meanwhile */
+	TAILQ_HEAD(, identity) runnable;
+	struct check_list checks, waiting;
+	unsigned under_way;
+	struct hash_table questions;
+	struct question_list to_send, sent;
+	uint64_t next_id;
+	int64_t timeout_ms;
+	char receiver[SPF_HELO_SIZE];
+	uint64_t given;				/* verdicts */
+};
+
+static void run(struct spf_verdicts *verdicts);
+
+/* ---- the end of an identity, the end of a check ----------------------------------------------- */
+
+static void
+free_question(struct spf_verdicts *verdicts, struct name_question *question)
+{
+	TAILQ_REMOVE(question->is_sent ? &verdicts->sent : &verdicts->to_send, question, entries);
+	hash_table_remove(&verdicts->questions, &question->node);
+	free(question);
+}
+
+static void
+drop_questions(struct spf_verdicts *verdicts, const struct identity *identity, struct question_list *list)
+{
+	struct name_question *question, *next;
+
+	for (question = TAILQ_FIRST(list); question != NULL; question = next) {
+		next = TAILQ_NEXT(question, entries);
+		if (question->identity == identity)
+			free_question(verdicts, question);
+	}
+}
+
+/* Out of every list, so that nobody comes back to it. */
+static void
+release_identity(struct identity *identity)
+{
+	struct spf_verdicts *verdicts = identity->check->verdicts;
+
+	if (identity->state == IDENTITY_RUNNABLE && identity->check->has_begun)
+		TAILQ_REMOVE(&verdicts->runnable, identity, entries);
+	if (identity->state == IDENTITY_ASKING) {
+		drop_questions(verdicts, identity, &verdicts->to_send);
+		drop_questions(verdicts, identity, &verdicts->sent);
+	}
+	if (verdicts->in_hand == identity)
+		verdicts->in_hand = NULL;
+	spf_answers_free(&identity->request.answers);
+	identity->state = IDENTITY_DONE;
+}
+
+static void
+decide(struct identity *identity, enum spf_verdict verdict, const char *text)
+{
+	struct spf_check *check = identity->check;
+	unsigned i;
+
+	release_identity(identity);
+	identity->verdict = verdict;
+	snprintf(identity->text, sizeof(identity->text), "%s", text);
+	for (i = 0; i < check->identity_count; i++)
+		if (check->identities[i].state != IDENTITY_DONE)
+			return;
+	event_active(check->finish, EV_TIMEOUT, 1);
+}
+
+static void
+free_check(struct spf_check *check)
+{
+	struct spf_verdicts *verdicts = check->verdicts;
+	unsigned i;
+
+	for (i = 0; i < check->identity_count; i++)
+		release_identity(&check->identities[i]);
+	event_free(check->finish);
+	TAILQ_REMOVE(check->has_begun ? &verdicts->checks : &verdicts->waiting, check, entries);
+	if (check->has_begun)
+		verdicts->under_way--;
+	free(check);
+}
+
+/* A fail of HELO is final (section 2.3); otherwise MAIL FROM says why, and HELO only when MAIL FROM has nothing to say. */
+static const char *
+text_of(const struct spf_check *check)
+{
+	const struct identity *helo = &check->identities[0], *mail = &check->identities[check->identity_count - 1];
+
+	return helo->verdict == SPF_VERDICT_FAIL || mail->text[0] == '\0' ? helo->text : mail->text;
+}
+
+/* Everything is known, or the deadline has come: what is not known yet is a temporary error. */
+static void
+on_finish(int descriptor UNUSED, short what UNUSED, void *context)
+{
+	struct spf_check *check = context;
+	struct spf_verdicts *verdicts = check->verdicts;
+	struct spf_answer answer = { .id = 0 };
+	unsigned i;
+
+	for (i = 0; i < check->identity_count; i++)
+		if (check->identities[i].state != IDENTITY_DONE)
+			decide(&check->identities[i], SPF_VERDICT_TEMPERROR, "the DNS did not answer in time");
+	answer.helo = (uint8_t)check->identities[0].verdict;
+	answer.mail = (uint8_t)check->identities[check->identity_count - 1].verdict;
+	answer.text = text_of(check);
+	verdicts->given++;
+	check->done(check->owner, &answer);
+	free_check(check);
+	run(verdicts);
+}
+
+void
+spf_verdicts_forget(struct spf_check **check)
+{
+	struct spf_verdicts *verdicts;
+
+	if (*check == NULL)
+		return;
+	verdicts = (*check)->verdicts;
+	free_check(*check);
+	*check = NULL;
+	run(verdicts);
+}
+
+/* ---- resolver --------------------------------------------------------------------------------- */
+
+/* Sends the questions that were not sent for want of a credit or a resolver. */
+static void
+send_questions(struct spf_verdicts *verdicts)
+{
+	struct name_question *question;
+
+	while (verdicts->resolver != NULL && (question = TAILQ_FIRST(&verdicts->to_send)) != NULL) {
+		if (!send_dns_question(verdicts->resolver, &(struct dns_question){ .id = question->id,
+		    .kind = (uint8_t)question->wanted.kind, .name = question->wanted.name }))
+			return;
+		TAILQ_REMOVE(&verdicts->to_send, question, entries);
+		TAILQ_INSERT_TAIL(&verdicts->sent, question, entries);
+		question->is_sent = true;
+	}
+}
+
+static void
+add_question(struct identity *identity, const struct spf_wanted *wanted)
+{
+	struct spf_verdicts *verdicts = identity->check->verdicts;
+	struct name_question *question = memory_new(1, sizeof(*question));
+
+	question->id = ++verdicts->next_id;
+	question->identity = identity;
+	question->wanted = *wanted;
+	hash_table_insert(&verdicts->questions, &question->node, hash_number(question->id));
+	TAILQ_INSERT_TAIL(&verdicts->to_send, question, entries);
+	identity->unanswered++;
+}
+
+static struct name_question *
+find_question(const struct spf_verdicts *verdicts, uint64_t id)
+{
+	struct hash_node *node = hash_table_find(&verdicts->questions, hash_number(id));
+
+	for (; node != NULL; node = hash_node_next(node)) {
+		struct name_question *question = HASH_CONTAINER(node, struct name_question, node);
+
+		if (question->id == id && question->is_sent)
+			return question;
+	}
+	return NULL;
+}
+
+static void
+make_runnable(struct identity *identity)
+{
+	identity->state = IDENTITY_RUNNABLE;
+	TAILQ_INSERT_TAIL(&identity->check->verdicts->runnable, identity, entries);
+}
+
+static void
+take_answer(void *context, struct channel *channel UNUSED, const struct dns_answer *answer)
+{
+	struct spf_verdicts *verdicts = context;
+	struct name_question *question = find_question(verdicts, answer->id);
+	struct identity *identity;
+
+	if (question != NULL) {
+		identity = question->identity;
+		identity->unanswered--;
+		if (!spf_answers_add(&identity->request.answers, question->wanted.kind, question->wanted.name, answer)) {
+			decide(identity, SPF_VERDICT_PERMERROR, "the DNS has more to say than an SPF record may ask for");
+		} else {
+			free_question(verdicts, question);
+			if (identity->unanswered == 0)
+				make_runnable(identity);
+		}
+	}
+	run(verdicts);
+}
+
+static void
+drop_resolver(struct spf_verdicts *verdicts)
+{
+	struct name_question *question;
+
+	channel_free(&verdicts->resolver);
+	while ((question = TAILQ_FIRST(&verdicts->sent)) != NULL) {
+		TAILQ_REMOVE(&verdicts->sent, question, entries);
+		TAILQ_INSERT_TAIL(&verdicts->to_send, question, entries);
+		question->is_sent = false;
+	}
+}
+
+static void
+on_closed(void *context, struct channel *channel UNUSED, const char *reason)
+{
+	log_peer_lost("resolver", reason);
+	drop_resolver(context);
+}
+
+static void
+on_ready(void *context, struct channel *channel UNUSED)
+{
+	send_questions(context);
+}
+
+void
+spf_verdicts_connect(struct spf_verdicts *verdicts, int socket)
+{
+	static const struct dns_handlers handlers = { .dns_answer = take_answer };
+	static const struct channel_events events = { .closed = on_closed, .ready = on_ready };
+
+	drop_resolver(verdicts);
+	verdicts->resolver = channel_open(verdicts->base, socket, &dns_protocol, IPC_ASKS, &handlers, &events, verdicts);
+	send_questions(verdicts);
+}
+
+/* ---- the evaluator ---------------------------------------------------------------------------- */
+
+static bool
+asks_what_it_knows(const struct identity *identity, const struct spf_reply *reply)
+{
+	unsigned i;
+
+	for (i = 0; i < reply->wanted_count; i++)
+		if (spf_answers_find(&identity->request.answers, reply->wanted[i].kind, reply->wanted[i].name) != NULL)
+			return true;
+	return false;
+}
+
+static bool
+evaluator_answered(void *context, const void *data, size_t length)
+{
+	struct spf_verdicts *verdicts = context;
+	struct identity *identity = verdicts->in_hand;
+	struct spf_reply reply;
+	unsigned i;
+
+	if (!spf_reply_get(data, length, &reply) || (identity != NULL && asks_what_it_knows(identity, &reply)))
+		return false;
+	verdicts->in_hand = NULL;
+	if (identity != NULL && reply.wanted_count == 0) {
+		decide(identity, reply.verdict, reply.text);
+	} else if (identity != NULL) {
+		identity->state = IDENTITY_ASKING;
+		for (i = 0; i < reply.wanted_count; i++)
+			add_question(identity, &reply.wanted[i]);
+	}
+	run(verdicts);
+	return true;
+}
+
+/* There is no evaluator for the identity that it has, or would have, in hand. */
+static void
+judge_without(struct spf_verdicts *verdicts, const char *reason)
+{
+	struct identity *identity = verdicts->in_hand;
+
+	log_event(LOG_EVALUATOR_DIED, reason, identity == NULL ? NULL : identity->request.client_address,
+	    identity == NULL ? NULL : identity->request.helo, identity == NULL ? NULL : identity->request.sender);
+	if (identity != NULL)
+		decide(identity, SPF_VERDICT_TEMPERROR, "the record cannot be evaluated");
+}
+
+static void
+evaluator_failed(void *context, const char *reason)
+{
+	judge_without(context, reason);
+	run(context);
+}
+
+/* Gives an identity to the evaluator, which is idle. */
+static void
+evaluate(struct spf_verdicts *verdicts, struct identity *identity)
+{
+	struct buffer request = BUFFER_INITIALIZER(0);
+	struct error error = ERROR_INITIALIZER;
+
+	if (++identity->rounds > SPF_ROUNDS_MAX) {
+		decide(identity, SPF_VERDICT_PERMERROR, "the record asks too many questions");
+		return;
+	}
+	spf_request_put(&request, &identity->request);
+	verdicts->in_hand = identity;
+	if (evaluator_ask(verdicts->evaluator, &request, &error) < 0)
+		judge_without(verdicts, error.text);
+	buffer_free(&request);
+}
+
+static void
+begin_waiting(struct spf_verdicts *verdicts)
+{
+	struct spf_check *check;
+	unsigned i;
+
+	while (verdicts->under_way < SPF_CHECKS_MAX && (check = TAILQ_FIRST(&verdicts->waiting)) != NULL) {
+		TAILQ_REMOVE(&verdicts->waiting, check, entries);
+		TAILQ_INSERT_TAIL(&verdicts->checks, check, entries);
+		check->has_begun = true;
+		verdicts->under_way++;
+		for (i = 0; i < check->identity_count; i++)
+			make_runnable(&check->identities[i]);
+	}
+}
+
+/* Whatever can go on, goes on. */
+static void
+run(struct spf_verdicts *verdicts)
+{
+	struct identity *identity;
+
+	begin_waiting(verdicts);
+	while (evaluator_is_idle(verdicts->evaluator) && (identity = TAILQ_FIRST(&verdicts->runnable)) != NULL) {
+		TAILQ_REMOVE(&verdicts->runnable, identity, entries);
+		identity->state = IDENTITY_EVALUATED;
+		evaluate(verdicts, identity);
+	}
+	send_questions(verdicts);
+}
+
+/* ---- asking ----------------------------------------------------------------------------------- */
+
+static void
+fill_identity(struct spf_check *check, const struct spf_question *question, const char *sender)
+{
+	struct identity *identity = &check->identities[check->identity_count++];
+	struct spf_request *request = &identity->request;
+
+	identity->check = check;
+	identity->state = IDENTITY_RUNNABLE;
+	snprintf(request->client_address, sizeof(request->client_address), "%s", question->client_address);
+	snprintf(request->helo, sizeof(request->helo), "%s", question->helo);
+	snprintf(request->sender, sizeof(request->sender), "%s", sender);
+	snprintf(request->receiver, sizeof(request->receiver), "%s", check->verdicts->receiver);
+	request->now = (uint64_t)clock_wall_ms() / 1000;
+}
+
+struct spf_check *
+spf_verdicts_ask(struct spf_verdicts *verdicts, const struct spf_question *question, spf_verdict_cb done, void *owner)
+{
+	struct spf_check *check = memory_new(1, sizeof(*check));
+	struct timeval timeout = deadline_timeval(deadline_after_ms(verdicts->timeout_ms));
+
+	check->verdicts = verdicts;
+	check->done = done;
+	check->owner = owner;
+	check->finish = event_new(verdicts->base, -1, 0, on_finish, check);
+	if (check->finish == NULL)
+		abort();
+	event_add(check->finish, &timeout);
+	fill_identity(check, question, "");
+	if (question->sender[0] != '\0')
+		fill_identity(check, question, question->sender);
+	TAILQ_INSERT_TAIL(&verdicts->waiting, check, entries);
+	run(verdicts);
+	return check;
+}
+
+void
+spf_verdicts_configure(struct spf_verdicts *verdicts, int64_t timeout_ms, const char *receiver)
+{
+	verdicts->timeout_ms = timeout_ms;
+	snprintf(verdicts->receiver, sizeof(verdicts->receiver), "%s", receiver);
+}
+
+struct spf_verdicts *
+spf_verdicts_new(struct event_base *base, evaluator_compute_cb compute)
+{
+	static const struct evaluator_events events = { .answered = evaluator_answered, .failed = evaluator_failed };
+	struct spf_verdicts *verdicts = memory_new(1, sizeof(*verdicts));
+
+	verdicts->base = base;
+	TAILQ_INIT(&verdicts->runnable);
+	TAILQ_INIT(&verdicts->checks);
+	TAILQ_INIT(&verdicts->waiting);
+	TAILQ_INIT(&verdicts->to_send);
+	TAILQ_INIT(&verdicts->sent);
+	verdicts->evaluator = evaluator_new(base, compute, &events, verdicts);
+	return verdicts;
+}
+
+void
+spf_verdicts_free(struct spf_verdicts **verdicts)
+{
+	if (*verdicts == NULL)
+		return;
+	while (!TAILQ_EMPTY(&(*verdicts)->checks))
+		free_check(TAILQ_FIRST(&(*verdicts)->checks));
+	while (!TAILQ_EMPTY(&(*verdicts)->waiting))
+		free_check(TAILQ_FIRST(&(*verdicts)->waiting));
+	evaluator_free(&(*verdicts)->evaluator);
+	channel_free(&(*verdicts)->resolver);
+	hash_table_free(&(*verdicts)->questions);
+	free(*verdicts);
+	*verdicts = NULL;
+}
+
+void
+spf_verdicts_status(const struct spf_verdicts *verdicts, struct buffer *lines)
+{
+	buffer_printf(lines, "verdicts=%llu\nchecks=%u\nevaluator=%ld\nevaluators_failed=%llu\n",
+	    (unsigned long long)verdicts->given, verdicts->under_way, (long)evaluator_process(verdicts->evaluator),
+	    (unsigned long long)evaluator_failures(verdicts->evaluator));
+}
