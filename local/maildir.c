@@ -10,9 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/hash_table.h"
 #include "common/base/identifier.h"
 
 #define BLOCK 65536
+#define FLUSHED_COUNT 16384	/* mail files */
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* ---- names ------------------------------------------------------------------------------------ */
@@ -66,6 +68,34 @@ maildir_format_name(int64_t arrival_ms, uint64_t message_id, uint32_t recipient,
 
 /* ---- folders ---------------------------------------------------------------------------------- */
 
+/*
+ * Mail files whose folders this process knows to be on stable storage, by the hashes of their names; one takes the other's place.
+ * A folder that is there may be the work of a process that died before it could flush it.
+ */
+static uint64_t flushed[FLUSHED_COUNT];
+
+static bool
+is_flushed(const char *mail_file)
+{
+	uint64_t hash = hash_text(mail_file);
+
+	return hash != 0 && flushed[hash % FLUSHED_COUNT] == hash;
+}
+
+static void
+note_flushed(const char *mail_file)
+{
+	uint64_t hash = hash_text(mail_file);
+
+	flushed[hash % FLUSHED_COUNT] = hash;
+}
+
+static int
+flush_folder_of(int parent, const char *name, struct error *error)
+{
+	return fsync(parent) == 0 ? 0 : error_system(error, errno, "flush the folder of %s", name);
+}
+
 /* Opens a folder in parent; makes it, durably, when it is missing. */
 static int
 open_folder(int parent, const char *name, struct error *error)
@@ -75,8 +105,7 @@ open_folder(int parent, const char *name, struct error *error)
 	if (folder == -1 && errno == ENOENT) {
 		if (mkdirat(parent, name, 0700) == -1 && errno != EEXIST)
 			return error_system(error, errno, "make the folder %s", name);
-		if (fsync(parent) == -1) {
-			error_system(error, errno, "flush the folder of %s", name);
+		if (flush_folder_of(parent, name, error) == -1) {
 			/* The next delivery must not find it and take it for durable. */
 			unlinkat(parent, name, AT_REMOVEDIR);
 			return -1;
@@ -88,11 +117,13 @@ open_folder(int parent, const char *name, struct error *error)
 	return folder;
 }
 
-/* Walks down from root, one component after the other. The mail file's descriptor, or -1 and an error. */
+/* Walks down from root, one component after the other; each is flushed unless all are known to be. The mail file's descriptor, or
+ * -1 and an error. */
 static int
 open_mail_file(int root, const char *mail_file, struct error *error)
 {
 	char component[NAME_MAX + 1];
+	bool known = is_flushed(mail_file);
 	int folder = -1, parent = root;
 
 	do {
@@ -101,6 +132,10 @@ open_mail_file(int root, const char *mail_file, struct error *error)
 		memcpy(component, mail_file, length);
 		component[length] = '\0';
 		folder = open_folder(parent, component, error);
+		if (folder != -1 && !known && flush_folder_of(parent, component, error) == -1) {
+			close(folder);
+			folder = -1;
+		}
 		if (parent != root)
 			close(parent);
 		parent = folder;
@@ -172,6 +207,11 @@ open_folders(int mail_folder, struct maildir_message *message, struct error *err
 		return error_system(error, errno, "look at the folder new");
 	message->device = status.st_dev;
 	message->inode = status.st_ino;
+	if (!is_flushed(message->mail_file)) {
+		if (flush_folder_of(mail_folder, "new", error) == -1)
+			return -1;
+		note_flushed(message->mail_file);
+	}
 	return 0;
 }
 

@@ -15,7 +15,6 @@
 #include "common/ipc/control.h"
 #include "master/local_socket.h"
 
-#define CALLERS_MAX 64
 #define PATIENCE_SECONDS 10	/* for the request, and for the caller to leave after the answer */
 
 struct control {
@@ -130,7 +129,7 @@ command_waiting(int listener, short events UNUSED, void *context)
 	if (socket == -1)
 		return;
 	/* strangers may not take the last places */
-	if (control->caller_count >= (may_command ? CALLERS_MAX : CALLERS_MAX / 2)) {
+	if (control->caller_count >= (may_command ? CONTROL_CALLERS_MAX : CONTROL_CALLERS_MAX / 2)) {
 		close(socket);
 		return;
 	}

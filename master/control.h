@@ -14,6 +14,8 @@
 
 #include "common/base/error.h"
 
+#define CONTROL_CALLERS_MAX 64
+
 struct control;
 struct control_caller;
 struct event_base;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/conf/documents.h"
+#include "common/ipc/inspection.h"
 #include "common/ipc/queue.h"
 #include "common/ipc/route.h"
 #include "common/log/log.h"
@@ -182,20 +183,37 @@ begin_stop(struct service *service, const char *reason)
 	supervisor_stop(&service->supervisor, (unsigned)service->settings->matador.drain_timeout.number);
 }
 
+static void ask_workers(struct service *service);
+
 static void
 answers_poll(int file UNUSED, short events UNUSED, void *context)
 {
 	static const struct timeval again = { .tv_usec = STATUS_POLL_MS * 1000 };
 	struct service *service = context;
-	struct control_caller *caller = service->status_caller;
 
 	service->status_waited_ms += STATUS_POLL_MS;
 	if (supervisor_awaits_status(&service->supervisor) && service->status_waited_ms < STATUS_WAIT_MS) {
 		event_add(service->status_timer, &again);
 		return;
 	}
-	service->status_caller = NULL;
-	service->status_finish(service, caller);
+	for (size_t i = 0; i < service->awaiting_asked; i++)
+		service->awaiting[i].finish(service, service->awaiting[i].caller);
+	service->awaiting_count -= service->awaiting_asked;
+	memmove(service->awaiting, service->awaiting + service->awaiting_asked,
+	    service->awaiting_count * sizeof(*service->awaiting));
+	service->awaiting_asked = 0;
+	if (service->awaiting_count > 0)
+		ask_workers(service);
+}
+
+/* For all who wait. */
+static void
+ask_workers(struct service *service)
+{
+	service->awaiting_asked = service->awaiting_count;
+	service->status_waited_ms = 0;
+	supervisor_ask_status(&service->supervisor);
+	answers_poll(-1, 0, service);
 }
 
 /* Calls finish when every worker has told its status, and so has taken what it was sent before; or after a while. */
@@ -203,15 +221,13 @@ static void
 await_workers(struct service *service, struct control_caller *caller,
     void (*finish)(struct service *service, struct control_caller *caller))
 {
-	if (service->status_caller != NULL || service->stopping) {
+	if (service->awaiting_count == ARRAY_COUNT(service->awaiting) || service->stopping) {
 		finish(service, caller);
 		return;
 	}
-	service->status_caller = caller;
-	service->status_finish = finish;
-	service->status_waited_ms = 0;
-	supervisor_ask_status(&service->supervisor);
-	answers_poll(-1, 0, service);
+	service->awaiting[service->awaiting_count++] = (struct awaiting){ caller, finish };
+	if (service->awaiting_asked == 0)
+		ask_workers(service);
 }
 
 static void
@@ -231,7 +247,8 @@ command_connect(struct service *service, struct control_caller *caller, const ch
 	static const struct {
 		enum role role;
 		const struct ipc_protocol *protocol;
-	} programs[] = { { ROLE_QMGR, &queue_protocol }, { ROLE_ROUTER, &route_protocol } };
+	} programs[] = { { ROLE_QMGR, &queue_protocol }, { ROLE_ROUTER, &route_protocol },
+		{ ROLE_SMTPD, &inspection_protocol } };
 	struct error error = ERROR_INITIALIZER;
 
 	for (size_t i = 0; i < ARRAY_COUNT(programs); i++) {

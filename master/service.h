@@ -24,6 +24,14 @@ struct service_options {
 	bool foreground;
 };
 
+struct service;
+
+/* finish is called when every worker has told its status. */
+struct awaiting {
+	struct control_caller *caller;
+	void (*finish)(struct service *service, struct control_caller *caller);
+};
+
 struct service {
 	struct service_options options;
 	const struct settings *settings;	/* held */
@@ -36,8 +44,9 @@ struct service {
 	struct control *control;
 	struct event *signal_events[5];
 	struct control_caller *stop_caller;	/* waits for the end; NULL: nobody does */
-	struct control_caller *status_caller;	/* waits for fresh answers of the workers, then status_finish is called */
-	void (*status_finish)(struct service *service, struct control_caller *caller);
+	struct awaiting awaiting[CONTROL_CALLERS_MAX];	/* callers that wait for fresh answers of the workers */
+	size_t awaiting_count;
+	size_t awaiting_asked;			/* the first of them, for whom the workers were asked; the others' turn comes then */
 	struct event *status_timer;
 	int64_t status_waited_ms;
 	bool running;				/* every program was ready */

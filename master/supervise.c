@@ -75,6 +75,13 @@ handle_drained(void *context, struct channel *channel UNUSED, const struct worke
 }
 
 static void
+ask_status(struct process *process)
+{
+	process->status_wanted_again = false;
+	process->status_asked = send_worker_status(process->channel, &(struct worker_status){ });
+}
+
+static void
 handle_status(void *context, struct channel *channel UNUSED, const struct worker_status_answer *message)
 {
 	struct process *process = context;
@@ -83,6 +90,8 @@ handle_status(void *context, struct channel *channel UNUSED, const struct worker
 	process->silent_rounds = 0;
 	buffer_clear(&process->status_lines);
 	buffer_append(&process->status_lines, message->lines.data, message->lines.length);
+	if (process->status_wanted_again)
+		ask_status(process);
 }
 
 static const struct worker_handlers handlers = {
@@ -287,8 +296,12 @@ supervisor_ask_status(struct supervisor *supervisor)
 	for (size_t i = 0; i < supervisor->process_count; i++) {
 		struct process *process = &supervisor->processes[i];
 
-		if (process->state == PROCESS_READY && !process->status_asked)
-			process->status_asked = send_worker_status(process->channel, &(struct worker_status){ });
+		if (process->state != PROCESS_READY)
+			continue;
+		/* What it tells by itself in a moment may be from before it took what was sent since. */
+		process->status_wanted_again = process->status_asked;
+		if (!process->status_asked)
+			ask_status(process);
 	}
 }
 

@@ -51,6 +51,7 @@ struct process {
 	unsigned restarts;
 	char jail[65];			/* as worker_ready said; "" before */
 	bool status_asked;
+	bool status_wanted_again;	/* once it has answered */
 	unsigned silent_rounds;		/* watchdog rounds without an answer */
 	struct buffer status_lines;	/* of the last answer */
 	struct voice *voice;		/* owned; NULL: standard error is master's */

@@ -64,7 +64,7 @@ override_schedule(struct action *action, struct envelope_recipient *recipient, b
 	if (destination == NULL)
 		return;
 	destination_override(&qmgr->destinations, destination, action->order);
-	destination->low_until = qmgr_now(qmgr);
+	destination->low_until = qmgr_now(qmgr) + QUEUE_CLOCK_SLACK_MS;
 	destination_release(&qmgr->destinations, destination);
 }
 
@@ -183,6 +183,7 @@ taken(void *context, struct envelope *envelope, const struct error *error)
 	action->changed += change(action, message);
 	/* A full window has no room: it is taken in its turn, as due. */
 	if (window_active(qmgr) >= qmgr->limits.active_messages && !message->removed) {
+		listing_parking(qmgr, &message->envelope, message->held);
 		store_park(qmgr->store, &message->envelope, message->held);
 		active_free(&message);
 		window_changed(qmgr);

@@ -7,6 +7,7 @@
 #include "common/base/memory.h"
 #include "common/log/log.h"
 #include "qmgr/expansion.h"
+#include "qmgr/listing.h"
 #include "qmgr/qmgr.h"
 #include "qmgr/store/store.h"
 
@@ -142,6 +143,7 @@ active_enter(struct qmgr *qmgr, struct active_message *message)
 
 	active_set_arrival(qmgr, message);
 	hash_table_insert(&qmgr->messages.by_id, &message->by_id, hash_number(message->envelope.id));
+	listing_entered(qmgr, message->envelope.id);
 	if (message->content != NULL)
 		qmgr->messages.content_octets += message->content->length;
 	for (i = 0; i < message->envelope.recipient_count; i++)
@@ -241,6 +243,7 @@ finish(struct qmgr *qmgr, struct active_message *message)
 static void
 park(struct qmgr *qmgr, struct active_message *message)
 {
+	listing_parking(qmgr, &message->envelope, message->held);
 	store_park(qmgr->store, &message->envelope, message->held);
 	leave_window(qmgr, message);
 	window_changed(qmgr);

@@ -53,11 +53,10 @@ struct active_message {
 	bool loading;				/* the store was asked for the content */
 	bool held;
 	bool removed;				/* by an administrator: done as soon as nothing is in hand */
-	bool routes_known;			/* was taken back for its destination: its routes are by the documents in force */
+	bool routes_known;			/* came from the store: what routes it has are by the documents in force */
 	bool done_recorded;			/* the record that it is done is on its way with its last report */
 	bool delay_due;				/* the sender is to be told of the delay */
 	uint32_t order;				/* of an administrator: its destinations are tried at once; 0: none */
-	uint8_t lost;				/* times a worker died with it in hand */
 	int64_t arrival_ms;			/* queue time */
 	int64_t wake_ms;			/* queue time of the earliest attempt of an idle recipient */
 	struct delivery_list deliveries;
@@ -70,6 +69,8 @@ struct active_message {
 	TAILQ_ENTRY(active_message) gathering_link;	/* has deliveries that wait for the other recipients */
 	bool gathering;
 	int64_t gathering_since;		/* monotonic */
+	TAILQ_ENTRY(active_message) spreading_link;	/* has deliveries that take their places one by one */
+	bool spreading;
 	struct address_set *addresses;		/* while it is being expanded */
 	struct place_set *places;		/* likewise */
 

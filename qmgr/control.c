@@ -288,7 +288,7 @@ export_message(void *context, UNUSED struct channel *channel, const struct queue
 static void
 describe_destination(const struct qmgr *qmgr, const struct destination *destination, struct buffer *line)
 {
-	int64_t now = qmgr->clock.wall_at_start + clock_boottime_ms() - qmgr->clock.boot_at_start;
+	int64_t now = qmgr->clock.queue_at_start + clock_boottime_ms() - qmgr->clock.boot_at_start;
 	char until[32] = "";
 
 	if (destination->down_until > now)

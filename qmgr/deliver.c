@@ -15,7 +15,8 @@
 
 #define QUEUED_MAX (128 * 1024)		/* octets waiting in a channel: beyond it streams pause */
 #define UNSENT_MAX 8			/* jobs being streamed to one worker */
-#define LOST_MAX 3			/* deaths of workers, after which a message has to wait */
+#define DEATHS_MAX 4			/* of workers, with which a message has to wait */
+#define SUSPECT_WAIT_MS 15000		/* a suspect comes back within twice that, twice as long the next time */
 #define ENVELOPE_OCTETS_MAX (16 * 1024 * 1024)
 
 /* ---- jobs ---- */
@@ -471,27 +472,63 @@ answer(void *context, UNUSED struct channel *channel, const struct deliver_answe
 
 /* ---- workers ---- */
 
-/* Back to the queue it came from, without an attempt counted. */
+/* Its recipients without a result, from now on the caller's: none is left in the job. */
+static uint32_t *
+take_open(struct job *job, uint32_t *count_out)
+{
+	uint32_t *recipients = job->recipients, i;
+
+	*count_out = 0;
+	for (i = 0; i < job->count; i++)
+		if (recipients[i] != UINT32_MAX)
+			recipients[(*count_out)++] = recipients[i];
+	job->recipients = NULL;
+	job->count = 0;
+	return recipients;
+}
+
+/* Its worker died. Back to where it came from, without an attempt counted unless the message did that often. */
 static void
 put_back(struct qmgr *qmgr, struct job *job)
 {
 	struct active_message *message = job->message;
 	struct outcome_changes changes = OUTCOME_CHANGES_INITIALIZER;
-	uint32_t *recipients = job->recipients, count = job->count, i;
-	bool again = ++message->lost < LOST_MAX;
+	unsigned deaths = job->begun ? suspects_deaths(&qmgr->deliver.suspects, message->envelope.id) : 0;
+	int64_t back = qmgr_now(qmgr);
+	uint32_t *recipients, count, i;
 
-	if (!again) {
+	if (deaths >= DEATHS_MAX) {
 		end_job(qmgr, job, "the program that had it in hand ended several times", &changes);
 		return;
 	}
-	job->recipients = NULL;
-	job->count = 0;
-	for (i = 0; i < count; i++)
-		if (recipients[i] != UINT32_MAX)
+	if (deaths > 1)
+		back += 1000 + arc4random_uniform(SUSPECT_WAIT_MS << (deaths - 1));
+	recipients = take_open(job, &count);
+	for (i = 0; i < count; i++) {
+		if (deaths > 1)
+			outcome_wait(qmgr, message, recipients[i], back);
+		else
 			active_set_phase(message, recipients[i], PHASE_UNROUTED);
-	routing_add(qmgr, message);
+	}
 	free(recipients);
+	if (message->phase_count[PHASE_UNROUTED] > 0)
+		routing_add(qmgr, message);
 	end_job(qmgr, job, NULL, &changes);
+}
+
+/* What the worker had begun with may have killed it. */
+static void
+note_death(struct qmgr *qmgr, const struct deliver_worker *worker)
+{
+	uint64_t *ids = memory_new(worker->job_count, sizeof(*ids));
+	const struct job *job;
+	size_t count = 0;
+
+	TAILQ_FOREACH(job, &worker->jobs, worker_link)
+		if (job->begun)
+			ids[count++] = job->message->envelope.id;
+	suspects_note_death(&qmgr->deliver.suspects, ids, count, qmgr_now(qmgr));
+	free(ids);
 }
 
 static void
@@ -503,9 +540,11 @@ lost(struct deliver_worker *worker)
 	channel_free(&worker->channel);
 	worker->telling = false;
 	worker->told = true;
+	note_death(qmgr, worker);
 	while ((job = TAILQ_FIRST(&worker->jobs)) != NULL)
 		put_back(qmgr, job);
 	adoption_worker_lost(qmgr, worker);
+	call_outs_worker_lost(qmgr, worker);
 	adoption_check_open(qmgr);
 }
 
@@ -514,7 +553,7 @@ closed(void *context, UNUSED struct channel *channel, const char *reason)
 {
 	struct deliver_worker *worker = context;
 
-	log_event(LOG_PEER_LOST, role_rows[worker->role].name, reason);
+	log_peer_lost(role_rows[worker->role].name, reason);
 	lost(worker);
 }
 
@@ -559,6 +598,14 @@ late_results(void *context, UNUSED struct channel *channel, const struct deliver
 	adoption_results(worker->qmgr, worker, message->job, message->message_id, &message->results, message->last != 0);
 }
 
+static void
+call_out_result(void *context, UNUSED struct channel *channel, const struct call_out_result *message)
+{
+	struct deliver_worker *worker = context;
+
+	call_outs_answered(worker->qmgr, worker, message);
+}
+
 static struct deliver_worker *
 worker_of(struct qmgr *qmgr, enum role role, unsigned instance)
 {
@@ -586,6 +633,7 @@ deliver_introduced(struct qmgr *qmgr, enum role role, unsigned instance, enum ip
 		.deliver_holding = holding,
 		.deliver_holding_end = holding_end,
 		.deliver_late_results = late_results,
+		.call_out_result = call_out_result,
 	};
 	static const struct channel_events events = { .closed = closed, .ready = ready };
 	struct deliver_worker *worker = worker_of(qmgr, role, instance);
@@ -595,6 +643,7 @@ deliver_introduced(struct qmgr *qmgr, enum role role, unsigned instance, enum ip
 	worker->telling = true;
 	worker->channel = channel_open(qmgr->base, socket, &deliver_protocol, side, &handlers, &events, worker);
 	adoption_worker_came(qmgr);
+	call_outs_kick(qmgr);
 }
 
 bool
@@ -631,6 +680,7 @@ void
 deliver_start(struct qmgr *qmgr)
 {
 	TAILQ_INIT(&qmgr->deliver.workers);
+	suspects_init(&qmgr->deliver.suspects);
 }
 
 void
@@ -647,4 +697,5 @@ deliver_end(struct qmgr *qmgr)
 		free(worker);
 	}
 	hash_table_free(&qmgr->deliver.jobs);
+	suspects_free(&qmgr->deliver.suspects);
 }

@@ -4,7 +4,8 @@
  * A job is one message with some of its recipients for one destination. Its envelope and content are streamed as fast as the
  * worker takes them; a few jobs at a time are being streamed to a worker, so that one that stands still holds little
  * memory here. When a worker dies, what it had in hand without a result is scheduled again at once (it may arrive
- * twice, it is never lost); a message that was in hand at several deaths waits like any other failure.
+ * twice, it is never lost). A message that may be the reason (suspects.h) comes back at a moment of its own the second and
+ * third time, so that its neighbours get past it, and waits like any other failure from the fourth on.
  *
  * A job has no deadline here: how long an honest session may take grows with its recipients and its octets, and giving the job
  * to another worker meanwhile would deliver it twice. The worker bounds each step; one that hangs is killed by master's
@@ -22,6 +23,7 @@
 #include "common/ipc/protocol.h"
 #include "common/worker/roles.h"
 #include "qmgr/destination.h"
+#include "qmgr/suspects.h"
 
 struct active_message;
 struct channel;
@@ -75,6 +77,7 @@ struct deliver {
 	struct worker_list workers;
 	struct hash_table jobs;
 	unsigned jobs_of[CLASS_COUNT];
+	struct suspects suspects;
 };
 
 void deliver_start(struct qmgr *qmgr);

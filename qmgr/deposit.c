@@ -37,6 +37,7 @@ struct deposit {
 	struct store_content *content;
 	uint64_t content_received;
 	uint64_t body_length;
+	uint32_t body_checksum;
 	uint64_t reserved;		/* octets counted for it */
 	struct active_message *message;	/* complete and given to the store */
 };
@@ -64,24 +65,31 @@ tell_state(const struct deposits *deposits, struct depositor *depositor)
 	send_deposit_state(depositor->channel, &state);
 }
 
-/* Acceptance stops at the limit and comes back at three quarters of it. */
 static void
-update_accepting(struct qmgr *qmgr)
+set_accepting(struct qmgr *qmgr, bool accepting)
 {
 	struct deposits *deposits = &qmgr->deposits;
-	uint64_t limit = qmgr->limits.deposit_memory;
-	bool room = deposits->octets < (deposits->accepting ? limit : limit / 4 * 3);
 	struct depositor *depositor;
 
-	if (deposits->accepting == (room && deposits->store_accepts))
+	if (deposits->accepting == accepting)
 		return;
-	deposits->accepting = !deposits->accepting;
+	deposits->accepting = accepting;
 	if (deposits->accepting)
 		log_values(LOG_QUEUE_ACCEPTS, NULL, 0);
 	else
 		log_event(LOG_QUEUE_REFUSES, deposits->store_accepts ? "deposit_memory_limit" : deposits->reason);
 	TAILQ_FOREACH(depositor, &deposits->depositors, link)
 		tell_state(deposits, depositor);
+}
+
+/* Acceptance stops at the limit, or when a deposit found no room below it, and comes back at three quarters. */
+static void
+update_accepting(struct qmgr *qmgr)
+{
+	const struct deposits *deposits = &qmgr->deposits;
+	uint64_t limit = qmgr->limits.deposit_memory;
+
+	set_accepting(qmgr, deposits->store_accepts && deposits->octets < (deposits->accepting ? limit : limit / 4 * 3));
 }
 
 void
@@ -256,7 +264,7 @@ complete(struct deposit *deposit)
 	buffer_free(&deposit->envelope);
 	sanitise(&envelope);
 	batch = store_batch_new(qmgr->store);
-	store_batch_add(batch, &envelope, deposit->content, deposit->body_length);
+	store_batch_add(batch, &envelope, deposit->content, deposit->body_length, deposit->body_checksum);
 	deposit->message = active_new(&envelope, deposit->content,
 	    deposit->content != NULL ? PLACE_JOURNAL : PLACE_FILE);
 	deposit->content = NULL;
@@ -308,6 +316,13 @@ owns_id(const struct depositor *depositor, uint64_t id)
 	return (depositor->blocks[block / 8] >> block % 8 & 1) != 0;
 }
 
+static bool
+has_room(const struct qmgr *qmgr, const struct deposit_begin *begin)
+{
+	return qmgr->deposits.octets == 0 ||
+	    qmgr->deposits.octets + begin->envelope_length + begin->content_length <= qmgr->limits.deposit_memory;
+}
+
 /* Why a deposit cannot be taken; NULL when it can. */
 static const char *
 why_not(struct depositor *depositor, const struct deposit_begin *begin, enum deposit_outcome *outcome_out)
@@ -328,10 +343,7 @@ why_not(struct depositor *depositor, const struct deposit_begin *begin, enum dep
 		return "The body file is gone";
 	if (!qmgr->deposits.store_accepts)
 		return qmgr->deposits.reason;
-	if (qmgr->deposits.octets + begin->envelope_length + begin->content_length > qmgr->limits.deposit_memory &&
-	    qmgr->deposits.octets > 0)
-		return "Too many messages are on their way into MAIL.BOX";
-	return NULL;
+	return has_room(qmgr, begin) ? NULL : "Too many messages are on their way into MAIL.BOX";
 }
 
 /* The file belongs to its deposit from now on; without one it goes. */
@@ -357,6 +369,7 @@ begin_deposit(struct depositor *depositor, const struct deposit_begin *begin)
 	deposit->depositor = depositor;
 	deposit->envelope_length = begin->envelope_length;
 	deposit->body_length = begin->body_length;
+	deposit->body_checksum = begin->body_checksum;
 	deposit->reserved = begin->envelope_length + begin->content_length;
 	buffer_init(&deposit->envelope, begin->envelope_length);
 	if (begin->body_length == 0)
@@ -390,6 +403,9 @@ begin(void *context, UNUSED struct channel *channel, const struct deposit_begin 
 	} else if ((reason = why_not(depositor, message, &outcome)) != NULL) {
 		settle_file(qmgr, message, false);
 		answer(depositor, message->id, outcome, reason);
+		/* The others learn of it before their clients sent the content in vain. */
+		if (outcome == DEPOSIT_TEMPORARY && !has_room(qmgr, message))
+			set_accepting(qmgr, false);
 	} else {
 		settle_file(qmgr, message, true);
 		begin_deposit(depositor, message);
@@ -495,6 +511,25 @@ abandon(void *context, UNUSED struct channel *channel, const struct deposit_aban
 		abandon_file(depositor->qmgr, file);
 }
 
+/* ---- call-outs ---- */
+
+static void
+call_out_done(void *owner, uint64_t id, enum call_out_outcome outcome, const char *text)
+{
+	struct depositor *depositor = owner;
+
+	send_call_out_answer(depositor->channel, &(struct call_out_answer){ .id = id, .outcome = (uint8_t)outcome,
+	    .text = text });
+}
+
+static void
+call_out_question(void *context, UNUSED struct channel *channel, const struct call_out_question *message)
+{
+	struct depositor *depositor = context;
+
+	call_outs_ask(depositor->qmgr, message->recipient, call_out_done, depositor, message->id);
+}
+
 /* ---- depositors ---- */
 
 static void
@@ -520,6 +555,7 @@ lost(struct depositor *depositor)
 	struct hash_node *node, *next;
 
 	channel_free(&depositor->channel);
+	call_outs_forget(qmgr, depositor);
 	for (node = hash_table_walk(&qmgr->deposits.by_id, NULL); node != NULL; node = next) {
 		struct deposit *deposit = HASH_CONTAINER(node, struct deposit, by_id);
 
@@ -540,7 +576,7 @@ lost(struct depositor *depositor)
 static void
 closed(void *context, UNUSED struct channel *channel, const char *reason)
 {
-	log_event(LOG_PEER_LOST, "smtpd", reason);
+	log_peer_lost("smtpd", reason);
 	lost(context);
 }
 
@@ -565,6 +601,7 @@ deposit_introduced(struct qmgr *qmgr, unsigned instance, enum ipc_side side, int
 		.deposit_more = more,
 		.deposit_body = body,
 		.deposit_abandon = abandon,
+		.call_out_question = call_out_question,
 	};
 	static const struct channel_events events = { .closed = closed };
 	struct depositor *depositor, *next;

@@ -66,6 +66,7 @@ limits_read(struct limits *limits, const struct settings *settings)
 		.expiry_ms = (minutes > 0 ? minutes : configuration->mail_timeout_days.number) * 1000,
 		.look_interval_ms = configuration->expired_message_purge_interval.number * 1000,
 		.delay_notifications = configuration->delay_notifications.number != 0,
+		.call_out_timeout_ms = configuration->call_out_timeout.number * 1000,
 		.ignore_priority = configuration->ignore_message_priority.number != 0,
 		.low_priority_size = (uint64_t)configuration->low_priority_size_range_kb.number,
 		.low_delay_chosen = low_delay == LOW_PRIORITY_DELAY_NOTIFICATION_ALL ||

@@ -31,6 +31,7 @@ struct limits {
 	bool low_delay_by_size;			/* ... or which its size made so */
 	int low_priority_from;			/* minutes of the day, local time; low priority moves only in this range */
 	int low_priority_until;			/* not included; the same as from: always */
+	int64_t call_out_timeout_ms;
 };
 
 /* The priority that a message of so many octets has by our documents; chosen is its sender's wish. */

@@ -21,6 +21,9 @@ struct listing {
 	struct listing_item *items;	/* owned: of this page */
 	size_t count;
 	size_t capacity;
+	uint64_t *active;		/* owned: a heap of ids behind the cursor that are in memory or were, the least first */
+	size_t active_count;
+	size_t active_capacity;
 	unsigned parked;		/* that the store told of this page */
 	uint64_t last_parked;
 	TAILQ_ENTRY(listing) link;
@@ -42,6 +45,7 @@ listing_free(struct listing *listing)
 	clear(listing);
 	TAILQ_REMOVE(&listing->qmgr->control.listings, listing, link);
 	free(listing->items);
+	free(listing->active);
 	selection_free(&listing->selection);
 	free(listing);
 }
@@ -67,44 +71,100 @@ add(struct listing *listing, const struct envelope *envelope, uint64_t size, boo
 }
 
 static int
-compare_ids(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-static int
 compare_items(const void *a, const void *b)
 {
-	return compare_ids(&((const struct listing_item *)a)->id, &((const struct listing_item *)b)->id);
+	const struct listing_item *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* Adds the first messages in memory that match, as many as can be told. */
+/* Whether a message of that id may still have to be told. */
+static bool
+lies_ahead(const struct listing *listing, uint64_t id)
+{
+	return id > listing->cursor && (listing->selection.id == 0 || listing->selection.id == id);
+}
+
 static void
-add_active(struct listing *listing)
+add_if_selected(struct listing *listing, const struct envelope *envelope, uint64_t size, bool held)
+{
+	if (selection_matches(&listing->selection, envelope, held, clock_wall_ms()))
+		add(listing, envelope, size, held);
+}
+
+/* ---- what is in memory ---- */
+
+static void
+heap_push(struct listing *listing, uint64_t id)
+{
+	size_t place = listing->active_count++, parent;
+
+	if (listing->active_count > listing->active_capacity) {
+		listing->active_capacity = listing->active_capacity ? listing->active_capacity * 2 : 64;
+		listing->active = memory_resize(listing->active, listing->active_capacity, sizeof(*listing->active));
+	}
+	for (; place > 0 && listing->active[parent = (place - 1) / 2] > id; place = parent)
+		listing->active[place] = listing->active[parent];
+	listing->active[place] = id;
+}
+
+static uint64_t
+heap_pop(struct listing *listing)
+{
+	uint64_t *heap = listing->active, least = heap[0], last = heap[--listing->active_count];
+	size_t count = listing->active_count, place = 0, child;
+
+	while ((child = 2 * place + 1) < count) {
+		child += child + 1 < count && heap[child + 1] < heap[child];
+		if (heap[child] >= last)
+			break;
+		heap[place] = heap[child];
+		place = child;
+	}
+	heap[place] = last;
+	return least;
+}
+
+/* Adds the messages in memory with ids up to upto that match, as many as can be told. */
+static void
+add_active(struct listing *listing, uint64_t upto)
 {
 	struct qmgr *qmgr = listing->qmgr;
-	uint64_t *ids = memory_new(qmgr->messages.by_id.count, sizeof(*ids));
-	struct hash_node *node = NULL;
-	int64_t now = clock_wall_ms();
-	size_t count = 0, i;
+	size_t before = listing->count;
+	uint64_t last = 0;
 
-	while ((node = hash_table_walk(&qmgr->messages.by_id, node)) != NULL) {
-		const struct active_message *message = HASH_CONTAINER(node, struct active_message, by_id);
+	while (listing->active_count > 0 && listing->active[0] <= upto && listing->count - before < listing->left) {
+		uint64_t id = heap_pop(listing);
+		/* One that left memory and came back is in the heap twice. */
+		const struct active_message *message = id == last ? NULL : active_find(qmgr, id);
 
-		if (message->envelope.id > listing->cursor && !message->removed &&
-		    selection_matches(&listing->selection, &message->envelope, message->held, now))
-			ids[count++] = message->envelope.id;
+		last = id;
+		if (message != NULL && !message->removed)
+			add_if_selected(listing, &message->envelope, store_size(qmgr->store, id), message->held);
 	}
-	qsort(ids, count, sizeof(*ids), compare_ids);
-	for (i = 0; i < count && i < listing->left; i++) {
-		const struct active_message *message = active_find(qmgr, ids[i]);
-
-		add(listing, &message->envelope, store_size(qmgr->store, ids[i]), message->held);
-	}
-	free(ids);
 }
+
+void
+listing_entered(struct qmgr *qmgr, uint64_t id)
+{
+	struct listing *listing;
+
+	TAILQ_FOREACH(listing, &qmgr->control.listings, link)
+		if (lies_ahead(listing, id))
+			heap_push(listing, id);
+}
+
+void
+listing_parking(struct qmgr *qmgr, const struct envelope *envelope, bool held)
+{
+	struct listing *listing;
+
+	TAILQ_FOREACH(listing, &qmgr->control.listings, link)
+		if (lies_ahead(listing, envelope->id))
+			add_if_selected(listing, envelope, store_size(qmgr->store, envelope->id), held);
+}
+
+/* ---- pages ---- */
 
 /* Tells the items up to upto. False when the listing is over: the limit is reached or the receiver has enough. */
 static bool
@@ -119,10 +179,9 @@ tell(struct listing *listing, uint64_t upto)
 
 		if (item->id <= listing->cursor)
 			continue;
-		if (listing->left == 0 || !listing->callback(listing->context, item, NULL))
+		if (!listing->callback(listing->context, item, NULL) || --listing->left == 0)
 			return false;
 		listing->cursor = item->id;
-		listing->left--;
 	}
 	listing->cursor = upto;
 	return true;
@@ -146,14 +205,13 @@ listed(void *context, const struct store_item *item, const struct error *error)
 	if (item != NULL) {
 		listing->parked++;
 		listing->last_parked = item->envelope->id;
-		if (selection_matches(&listing->selection, item->envelope, item->held, clock_wall_ms()))
-			add(listing, item->envelope, item->size, item->held);
+		add_if_selected(listing, item->envelope, item->size, item->held);
 		return true;
 	}
 	upto = listing->parked < PAGE ? UINT64_MAX : listing->last_parked;
 	if (listing->selection.id != 0 && upto >= listing->selection.id)
 		upto = UINT64_MAX;
-	add_active(listing);
+	add_active(listing, upto);
 	if (error != NULL || !tell(listing, upto) || upto == UINT64_MAX)
 		end(listing, error);
 	else
@@ -166,8 +224,6 @@ page(struct listing *listing)
 {
 	clear(listing);
 	listing->parked = 0;
-	/* Before the store and after it: what moves meanwhile is in one of the three. */
-	add_active(listing);
 	store_list(listing->qmgr->store, listing->cursor, PAGE, listed, listing);
 }
 
@@ -176,6 +232,7 @@ listing_start(struct qmgr *qmgr, struct selection *selection, uint64_t after, ui
     listing_cb callback, void *context)
 {
 	struct listing *listing = memory_new(1, sizeof(*listing));
+	struct hash_node *node = NULL;
 
 	listing->qmgr = qmgr;
 	listing->selection = *selection;
@@ -186,6 +243,12 @@ listing_start(struct qmgr *qmgr, struct selection *selection, uint64_t after, ui
 	listing->envelopes = envelopes;
 	listing->callback = callback;
 	listing->context = context;
+	while ((node = hash_table_walk(&qmgr->messages.by_id, node)) != NULL) {
+		uint64_t id = HASH_CONTAINER(node, struct active_message, by_id)->envelope.id;
+
+		if (lies_ahead(listing, id))
+			heap_push(listing, id);
+	}
 	TAILQ_INSERT_TAIL(&qmgr->control.listings, listing, link);
 	page(listing);
 }

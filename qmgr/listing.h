@@ -2,7 +2,7 @@
  * listing - all messages of MAIL.BOX that a selection means, in the order of their ids
  *
  * What the store has parked and what is in memory is merged page by page. A message that moves from the one to the other
- * meanwhile is told once.
+ * meanwhile is told once. The messages in memory are looked over once for a listing, however many pages it has.
  */
 #ifndef QMGR_LISTING_H
 #define QMGR_LISTING_H
@@ -33,6 +33,11 @@ typedef bool (*listing_cb)(void *context, const struct listing_item *item, const
  * listing comes to its end: context must live until then. */
 void listing_start(struct qmgr *qmgr, struct selection *selection, uint64_t after, uint64_t limit, bool envelopes,
     listing_cb callback, void *context);
+
+/* The message came into memory. */
+void listing_entered(struct qmgr *qmgr, uint64_t id);
+/* The store is about to be asked to park the message: the page under way may not see it there. */
+void listing_parking(struct qmgr *qmgr, const struct envelope *envelope, bool held);
 
 /* Frees those that are not at their end, without a word; at the end of the process. */
 void listing_end(struct qmgr *qmgr);

@@ -120,6 +120,7 @@ leaving(struct worker *worker)
 	if (qmgr->store == NULL)
 		return;
 	qmgr->leaving = true;
+	qmgr_save_clock(qmgr);
 	store_close(&qmgr->store);
 	qmgr_end(qmgr);
 }

@@ -60,6 +60,7 @@ sweep(UNUSED evutil_socket_t socket, UNUSED short events, void *context)
 		qmgr->destinations.earlier_surplus = false;
 	if (look)
 		qmgr->last_look = now;
+	qmgr_save_clock(qmgr);
 	for (node = hash_table_walk(&qmgr->messages.by_id, NULL); node != NULL; node = next) {
 		struct active_message *message = HASH_CONTAINER(node, struct active_message, by_id);
 
@@ -77,11 +78,30 @@ sweep(UNUSED evutil_socket_t socket, UNUSED short events, void *context)
 /* ---- beginning and end ---- */
 
 void
+qmgr_save_clock(struct qmgr *qmgr)
+{
+	struct store_note note;
+
+	note.length = queue_clock_save(&qmgr->clock, clock_wall_ms(), clock_boottime_ms(), note.octets);
+	store_keep_note(qmgr->store, &note);
+}
+
+static void
+start_clock(struct qmgr *qmgr, const struct store_summary *summary)
+{
+	int64_t wall = clock_wall_ms(), boot = clock_boottime_ms();
+
+	if (!queue_clock_resume(&qmgr->clock, wall, boot, summary->note.octets, summary->note.length))
+		queue_clock_init(&qmgr->clock, wall, summary->written_ms, boot);
+	qmgr_save_clock(qmgr);
+}
+
+void
 qmgr_start(struct qmgr *qmgr, struct event_base *base, struct store *store, const struct store_summary *summary)
 {
 	qmgr->base = base;
 	qmgr->store = store;
-	queue_clock_init(&qmgr->clock, clock_wall_ms(), summary->written_ms, clock_boottime_ms());
+	start_clock(qmgr, summary);
 	qmgr->started = qmgr->last_look = qmgr->routes_since = qmgr_now(qmgr);
 	identifiers_init(&qmgr->identifiers, summary->epoch);
 	destinations_init(&qmgr->destinations, &qmgr->limits);
@@ -93,6 +113,7 @@ qmgr_start(struct qmgr *qmgr, struct event_base *base, struct store *store, cons
 	routing_start(qmgr);
 	schedule_start(qmgr);
 	deliver_start(qmgr);
+	call_outs_start(qmgr);
 	window_start(qmgr);
 	report_start(qmgr);
 	deposit_start(qmgr);
@@ -111,6 +132,7 @@ qmgr_end(struct qmgr *qmgr)
 	deposit_end(qmgr);
 	routing_end(qmgr);
 	report_end(qmgr);
+	call_outs_end(qmgr);
 	deliver_end(qmgr);
 	active_free_all(qmgr);
 	window_end(qmgr);

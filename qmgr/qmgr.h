@@ -12,6 +12,7 @@
 
 #include "common/base/clock.h"
 #include "qmgr/adoption.h"
+#include "qmgr/call_out.h"
 #include "qmgr/control.h"
 #include "qmgr/deliver.h"
 #include "qmgr/deposit.h"
@@ -55,6 +56,7 @@ struct qmgr {
 	struct routing routing;
 	struct schedule schedule;
 	struct deliver deliver;
+	struct call_outs call_outs;
 	struct adoption adoption;
 	struct window window;
 	struct reports reports;
@@ -83,6 +85,8 @@ void qmgr_start(struct qmgr *qmgr, struct event_base *base, struct store *store,
 void qmgr_end(struct qmgr *qmgr);
 /* New documents are in force, with these limits. */
 void qmgr_reloaded(struct qmgr *qmgr, const struct limits *limits);
+/* Keeps queue time for the next start; before the store is closed, and every now and then. */
+void qmgr_save_clock(struct qmgr *qmgr);
 void qmgr_drain(struct qmgr *qmgr);
 /* Tells drained when it is time. */
 void qmgr_check_drained(struct qmgr *qmgr);

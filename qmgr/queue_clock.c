@@ -1,9 +1,10 @@
 /* queue_clock - see queue_clock.h */
 #include "qmgr/queue_clock.h"
 
+#include <endian.h>
 #include <string.h>
 
-#define AHEAD_MAX_MS (INT64_C(2) * 24 * 3600 * 1000)	/* when the last run ended later than this, its clock was the wrong one */
+#define AHEAD_MAX_MS (INT64_C(2) * 24 * 3600 * 1000)	/* queue time further ahead than this: the wall clock was wrong when it began */
 #define STEP_MS 2000	/* less is the clock being slewed, or ourselves being slow */
 
 void
@@ -11,14 +12,14 @@ queue_clock_init(struct queue_clock *clock, int64_t wall_ms, int64_t last_ms, in
 {
 	if (last_ms <= wall_ms || last_ms - wall_ms > AHEAD_MAX_MS)
 		last_ms = wall_ms;
-	*clock = (struct queue_clock){ .wall_at_start = last_ms, .boot_at_start = boot_ms, .era_count = 1 };
+	*clock = (struct queue_clock){ .queue_at_start = last_ms, .boot_at_start = boot_ms, .era_count = 1 };
 	clock->eras[0].begin = INT64_MIN;
 }
 
 int64_t
 queue_clock_now(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms)
 {
-	int64_t now = clock->wall_at_start + (boot_ms - clock->boot_at_start);
+	int64_t now = clock->queue_at_start + (boot_ms - clock->boot_at_start);
 	int64_t shift = wall_ms - now;
 	int64_t change = shift - clock->eras[clock->era_count - 1].shift;
 
@@ -38,14 +39,84 @@ int64_t
 queue_clock_from_wall(const struct queue_clock *clock, int64_t wall_ms, int64_t now)
 {
 	size_t i;
-	int64_t end = now + STEP_MS;	/* the two clocks do not count in step to the millisecond: what is later by less is now */
+	int64_t end = now;
 
+	/* The two clocks do not count in step to the millisecond: what is later than an era by less came at its end. */
 	for (i = clock->era_count; i-- > 0; end = clock->eras[i].begin) {
 		int64_t queue_ms = wall_ms - clock->eras[i].shift;
 
-		if (queue_ms >= clock->eras[i].begin && queue_ms <= end)
-			return queue_ms < now ? queue_ms : now;
+		if (queue_ms >= clock->eras[i].begin && queue_ms - STEP_MS <= end)
+			return queue_ms < end ? queue_ms : end;
 	}
 	/* In a gap, or from the future: as the present era sees it. */
 	return wall_ms - clock->eras[clock->era_count - 1].shift;
+}
+
+/* ---- from run to run: wall time, queue time, the eras, all as 64-bit numbers, low octet first ---- */
+
+static void
+put(uint8_t **next, int64_t value)
+{
+	uint64_t octets = htole64((uint64_t)value);
+
+	memcpy(*next, &octets, sizeof(octets));
+	*next += sizeof(octets);
+}
+
+static int64_t
+get(const uint8_t **next)
+{
+	uint64_t octets;
+
+	memcpy(&octets, *next, sizeof(octets));
+	*next += sizeof(octets);
+	return (int64_t)le64toh(octets);
+}
+
+size_t
+queue_clock_save(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms, uint8_t saved[static QUEUE_CLOCK_SAVED_SIZE])
+{
+	int64_t now = queue_clock_now(clock, wall_ms, boot_ms);
+	uint8_t *next = saved;
+	size_t i;
+
+	put(&next, wall_ms);
+	put(&next, now);
+	for (i = 0; i < clock->era_count; i++) {
+		put(&next, clock->eras[i].begin);
+		put(&next, clock->eras[i].shift);
+	}
+	return (size_t)(next - saved);
+}
+
+/* Where queue time goes on that ended at queue_ms when it was wall_then. */
+static int64_t
+continued(int64_t queue_ms, int64_t wall_then, int64_t wall_ms)
+{
+	return wall_ms > wall_then ? queue_ms + (wall_ms - wall_then) : queue_ms;
+}
+
+bool
+queue_clock_resume(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms, const void *saved, size_t length)
+{
+	struct queue_clock resumed = { .boot_at_start = boot_ms };
+	const uint8_t *next = saved;
+	int64_t wall_then, queue_ms, moved;
+	size_t i;
+
+	if (length < 32 || length > QUEUE_CLOCK_SAVED_SIZE || length % 16 != 0)
+		return false;
+	wall_then = get(&next);
+	queue_ms = continued(get(&next), wall_then, wall_ms);
+	resumed.queue_at_start = queue_ms > wall_ms && queue_ms - wall_ms <= AHEAD_MAX_MS ? queue_ms : wall_ms;
+	moved = resumed.queue_at_start - queue_ms;
+	resumed.era_count = length / 16 - 1;
+	for (i = 0; i < resumed.era_count; i++) {
+		resumed.eras[i].begin = get(&next) + (i == 0 ? 0 : moved);
+		resumed.eras[i].shift = get(&next) - moved;
+	}
+	if (resumed.eras[0].begin != INT64_MIN)
+		return false;
+	*clock = resumed;
+	return true;
 }

@@ -258,7 +258,7 @@ store_report(struct report *report)
 	bool *chosen;
 
 	mark_delay_reported(report, true);
-	store_batch_add(batch, &report->envelope, report->content, 0);
+	store_batch_add(batch, &report->envelope, report->content, 0, 0);
 	if (is_the_end(report)) {
 		store_batch_done(batch, report->message->envelope.id);
 		report->message->done_recorded = true;

@@ -17,6 +17,7 @@ route_active(struct qmgr *qmgr)
 {
 	struct hash_node *node, *next;
 
+	routing_outdate(qmgr);
 	for (node = hash_table_walk(&qmgr->messages.by_id, NULL); node != NULL; node = next) {
 		struct active_message *message = HASH_CONTAINER(node, struct active_message, by_id);
 
@@ -83,6 +84,7 @@ void
 reroute_soon(struct qmgr *qmgr, bool times_changed)
 {
 	qmgr->reroute.times_changed |= times_changed;
+	routing_outdate(qmgr);
 	qmgr->routes_since = qmgr_now(qmgr) + DOUBT_MS;
 	again(qmgr);
 }

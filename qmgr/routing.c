@@ -17,6 +17,10 @@
 
 #define REPORT_CREDITS 16		/* of router's credits, kept for reports */
 #define GATHER_MS 2000
+#define QUESTIONS_MAX 32		/* of one message at a time: those of others do not stand behind more */
+#define SPREAD_FIRST 20			/* transfers of one message that take their places at once, */
+#define SPREAD_A_MS 2			/* and the others so many a millisecond: nobody stands behind hundreds of new sessions */
+#define SPREAD_LATE_MS 50
 #define MEMBER_OCTETS_MAX (64 * 1024 * 1024)
 
 /* One recipient that router was asked about. */
@@ -28,6 +32,7 @@ struct question {
 	struct buffer members;		/* texts, each with its NUL */
 	uint32_t member_count;
 	bool overflow;			/* more members than anybody may have */
+	bool outdated;			/* asked before the documents changed: the answer does not count */
 };
 
 static void
@@ -84,6 +89,13 @@ leave_gathering(struct routing *routing, struct active_message *message)
 	TAILQ_REMOVE(&routing->gathering, message, gathering_link);
 }
 
+static void
+leave_spreading(struct routing *routing, struct active_message *message)
+{
+	message->spreading = false;
+	TAILQ_REMOVE(&routing->spreading, message, spreading_link);
+}
+
 void
 routing_forget(struct qmgr *qmgr, struct active_message *message)
 {
@@ -91,6 +103,8 @@ routing_forget(struct qmgr *qmgr, struct active_message *message)
 		leave_waiting(&qmgr->routing, message);
 	if (message->gathering)
 		leave_gathering(&qmgr->routing, message);
+	if (message->spreading)
+		leave_spreading(&qmgr->routing, message);
 }
 
 /* ---- taking places ---- */
@@ -169,21 +183,21 @@ routing_place(struct qmgr *qmgr, struct active_message *message, uint32_t index)
 	destination_release(&qmgr->destinations, destination);
 }
 
-/* The recipients that gathered take their places. The caller settles the message. */
-static void
-gathered(struct qmgr *qmgr, struct active_message *message)
+/* Deliveries take their places, at most limit transfers. Whether others are left. The caller settles the message. */
+static bool
+take_places(struct qmgr *qmgr, struct active_message *message, int64_t limit)
 {
 	struct delivery *delivery, *next;
 	int64_t now = qmgr_now(qmgr);
 
-	if (message->gathering)
-		leave_gathering(&qmgr->routing, message);
 	for (delivery = LIST_FIRST(&message->deliveries); delivery != NULL; delivery = next) {
 		struct destination *destination = delivery->destination;
 
 		next = LIST_NEXT(delivery, message_link);
 		if (delivery->queued)
 			continue;
+		if (destination->class == CLASS_TRANSFER && limit-- == 0)
+			return true;
 		if (destination_is_down(destination, now)) {
 			outcome_put_off_delivery(qmgr, delivery);
 			destination_release(&qmgr->destinations, destination);
@@ -191,6 +205,51 @@ gathered(struct qmgr *qmgr, struct active_message *message)
 		}
 		delivery_enqueue(&qmgr->destinations, delivery, level_of(qmgr, message));
 		window_queued(qmgr, message, destination);
+	}
+	return false;
+}
+
+static void
+spread_on(struct routing *routing)
+{
+	routing->spread_ms = clock_monotonic_ms();
+	event_add(routing->spread, &(struct timeval){ .tv_usec = 1000 });
+}
+
+/* More transfers of the messages that have many take their places. */
+static void
+spread(UNUSED evutil_socket_t socket, UNUSED short events, void *context)
+{
+	struct qmgr *qmgr = context;
+	struct routing *routing = &qmgr->routing;
+	struct active_message *message, *next;
+	int64_t elapsed = clock_monotonic_ms() - routing->spread_ms;
+
+	elapsed = elapsed < 1 ? 1 : elapsed > SPREAD_LATE_MS ? SPREAD_LATE_MS : elapsed;
+	for (message = TAILQ_FIRST(&routing->spreading); message != NULL; message = next) {
+		next = TAILQ_NEXT(message, spreading_link);
+		if (!take_places(qmgr, message, elapsed * SPREAD_A_MS))
+			leave_spreading(routing, message);
+		active_settle(qmgr, message);
+	}
+	if (!TAILQ_EMPTY(&routing->spreading))
+		spread_on(routing);
+	schedule_kick(qmgr);
+}
+
+/* The recipients that gathered take their places. The caller settles the message. */
+static void
+gathered(struct qmgr *qmgr, struct active_message *message)
+{
+	struct routing *routing = &qmgr->routing;
+
+	if (message->gathering)
+		leave_gathering(routing, message);
+	if (!message->spreading && take_places(qmgr, message, SPREAD_FIRST)) {
+		if (TAILQ_EMPTY(&routing->spreading))
+			spread_on(routing);
+		message->spreading = true;
+		TAILQ_INSERT_TAIL(&routing->spreading, message, spreading_link);
 	}
 	schedule_kick(qmgr);
 }
@@ -296,7 +355,7 @@ run(UNUSED evutil_socket_t socket, UNUSED short events, void *context)
 			routing_add(qmgr, message);
 			break;
 		}
-		if (message->phase_count[PHASE_UNROUTED] > 0)
+		if (message->phase_count[PHASE_UNROUTED] > 0 && message->phase_count[PHASE_ROUTING] < QUESTIONS_MAX)
 			routing_add(qmgr, message);
 		routed_one(qmgr, message);
 	}
@@ -373,6 +432,17 @@ apply(struct qmgr *qmgr, struct question *question, const struct route_answer *a
 	free(changes.chosen);
 }
 
+/* The recipient is to be asked about once more. */
+static void
+ask_again(struct qmgr *qmgr, struct question *question)
+{
+	struct active_message *message = question->message;
+
+	active_set_phase(message, question->index, PHASE_UNROUTED);
+	question_free(&qmgr->routing, question);
+	routing_add(qmgr, message);
+}
+
 static void
 answered(void *context, UNUSED struct channel *channel, const struct route_answer *answer)
 {
@@ -380,11 +450,19 @@ answered(void *context, UNUSED struct channel *channel, const struct route_answe
 	struct question *question = question_find(&qmgr->routing, answer->job);
 	struct active_message *message;
 
-	if (question == NULL)
+	if (question == NULL) {
+		call_outs_routed(qmgr, answer);
 		return;
+	}
+	if (question->outdated) {
+		ask_again(qmgr, question);
+		return;
+	}
 	message = question->message;
 	apply(qmgr, question, answer);
 	question_free(&qmgr->routing, question);
+	if (message->phase_count[PHASE_UNROUTED] > 0)
+		routing_add(qmgr, message);
 	routed_one(qmgr, message);
 	if (!TAILQ_EMPTY(&qmgr->routing.waiting))
 		kick(qmgr);
@@ -400,20 +478,24 @@ lost(struct qmgr *qmgr)
 
 	channel_free(&routing->router);
 	report_router_lost(qmgr);
-	while ((node = hash_table_walk(&routing->questions, NULL)) != NULL) {
-		struct question *question = HASH_CONTAINER(node, struct question, by_job);
-		struct active_message *message = question->message;
+	call_outs_router_lost(qmgr);
+	while ((node = hash_table_walk(&routing->questions, NULL)) != NULL)
+		ask_again(qmgr, HASH_CONTAINER(node, struct question, by_job));
+}
 
-		active_set_phase(message, question->index, PHASE_UNROUTED);
-		question_free(routing, question);
-		routing_add(qmgr, message);
-	}
+void
+routing_outdate(struct qmgr *qmgr)
+{
+	struct hash_node *node = NULL;
+
+	while ((node = hash_table_walk(&qmgr->routing.questions, node)) != NULL)
+		HASH_CONTAINER(node, struct question, by_job)->outdated = true;
 }
 
 static void
 closed(void *context, UNUSED struct channel *channel, const char *reason)
 {
-	log_event(LOG_PEER_LOST, "router", reason);
+	log_peer_lost("router", reason);
 	lost(context);
 }
 
@@ -425,6 +507,7 @@ ready(void *context, UNUSED struct channel *channel)
 	if (!TAILQ_EMPTY(&qmgr->routing.waiting))
 		kick(qmgr);
 	report_router_ready(qmgr);
+	call_outs_kick(qmgr);
 }
 
 void
@@ -443,6 +526,7 @@ routing_introduced(struct qmgr *qmgr, enum ipc_side side, int socket)
 	qmgr->routing.router = channel_open(qmgr->base, socket, &route_protocol, side, &handlers, &events, qmgr);
 	kick(qmgr);
 	report_router_ready(qmgr);
+	call_outs_kick(qmgr);
 }
 
 void
@@ -450,8 +534,10 @@ routing_start(struct qmgr *qmgr)
 {
 	TAILQ_INIT(&qmgr->routing.waiting);
 	TAILQ_INIT(&qmgr->routing.gathering);
+	TAILQ_INIT(&qmgr->routing.spreading);
 	TAILQ_INIT(&qmgr->routing.expansions);
 	qmgr->routing.run = event_new(qmgr->base, -1, 0, run, qmgr);
+	qmgr->routing.spread = event_new(qmgr->base, -1, 0, spread, qmgr);
 }
 
 void
@@ -465,4 +551,5 @@ routing_end(struct qmgr *qmgr)
 	hash_table_free(&qmgr->routing.questions);
 	expansion_end(qmgr);
 	event_free(qmgr->routing.run);
+	event_free(qmgr->routing.spread);
 }

@@ -31,6 +31,9 @@ struct routing {
 	struct active_list waiting;	/* messages with recipients to be asked about, in turn */
 	uint32_t waiting_count;
 	struct active_list gathering;
+	struct active_list spreading;	/* have more transfers than may take their places at once */
+	struct event *spread;		/* pending while there are any */
+	int64_t spread_ms;		/* monotonic: when some of them last did */
 	struct expansion_list expansions;	/* on their way to stable storage */
 	struct event *run;
 };
@@ -42,6 +45,8 @@ void routing_introduced(struct qmgr *qmgr, enum ipc_side side, int socket);
 
 /* The message has recipients to be routed. */
 void routing_add(struct qmgr *qmgr, struct active_message *message);
+/* The documents changed: what was asked already is asked again when it is answered. */
+void routing_outdate(struct qmgr *qmgr);
 /* The message leaves, or is not to be routed any more; answers that still come are kept with their recipients. */
 void routing_forget(struct qmgr *qmgr, struct active_message *message);
 /* A recipient with a transport and a next hop takes its place: in a queue, or waiting. */

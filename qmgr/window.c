@@ -12,10 +12,12 @@
 #include "qmgr/retry.h"
 #include "qmgr/store/store.h"
 
-#define SURPLUS_MS (30 * 60 * 1000)	/* a surplus message is looked at again then, whatever its destination does */
+#define SURPLUS_MS (20 * 60 * 1000)	/* a surplus message is looked at again then, whatever its destination does, */
+#define SURPLUS_SPREAD_MS (20 * 60 * 1000)	/* or so much later: a million of them are not looked at all at once */
 #define ASK_AT_MOST 100			/* messages in one request to the store */
 #define ROUTING_BACKLOG 500		/* messages waiting for router: the store is not asked for more */
 #define AGAIN_SECONDS 5
+#define TURNS_MAX 20000			/* destinations that are looked after at the start; for the others the time does it */
 #define DAY_MS (24LL * 60 * 60 * 1000)
 #define TIMER_MAX_MS (60 * 60 * 1000)
 
@@ -31,7 +33,7 @@ window_active(const struct qmgr *qmgr)
 static int64_t
 horizon(const struct qmgr *qmgr)
 {
-	return 2 * retry_interval(&qmgr->limits, UINT32_MAX) + SURPLUS_MS + DAY_MS;
+	return 2 * retry_interval(&qmgr->limits, UINT32_MAX) + SURPLUS_MS + SURPLUS_SPREAD_MS + DAY_MS;
 }
 
 bool
@@ -78,7 +80,7 @@ window_surplus(struct qmgr *qmgr, struct active_message *message, uint32_t index
 {
 	int64_t now = qmgr_now(qmgr), up = destination_is_down(destination, now) ? destination->down_until : now;
 
-	outcome_wait(qmgr, message, index, up + SURPLUS_MS + arc4random_uniform(SURPLUS_MS / 10));
+	outcome_wait(qmgr, message, index, up + SURPLUS_MS + arc4random_uniform(SURPLUS_SPREAD_MS));
 	message->envelope.recipients[index].waits_for_turn = true;
 	destination->surplus++;
 	qmgr->window.parked_surplus++;
@@ -156,17 +158,12 @@ came_all(struct qmgr *qmgr, const struct error *error)
 	window_changed(qmgr);
 }
 
-/*
- * The destination has room: those that only waited for their turn there are due. They go where they were routed to, if that
- * was certainly by the documents in force.
- */
+/* The destination has room: those that only waited for their turn there are due. */
 static void
-bring_forward(struct qmgr *qmgr, struct active_message *message, const struct destination *destination)
+bring_forward(struct active_message *message, const struct destination *destination)
 {
 	size_t i;
 
-	active_set_arrival(qmgr, message);
-	message->routes_known = message->arrival_ms >= qmgr->routes_since;
 	for (i = 0; i < message->envelope.recipient_count; i++) {
 		struct envelope_recipient *recipient = &message->envelope.recipients[i];
 
@@ -175,6 +172,18 @@ bring_forward(struct qmgr *qmgr, struct active_message *message, const struct de
 		    strcmp(recipient->next_hop, destination->next_hop) == 0)
 			recipient->next_attempt_ms = 0;
 	}
+}
+
+/* Nothing was tried since it was routed: it goes where it was routed to, if that was certainly by the documents in force. */
+static bool
+only_waits_for_turn(const struct envelope *envelope)
+{
+	size_t i;
+
+	for (i = 0; i < envelope->recipient_count; i++)
+		if (active_recipient_is_open(&envelope->recipients[i]) && !envelope->recipients[i].waits_for_turn)
+			return false;
+	return true;
 }
 
 static void
@@ -196,8 +205,11 @@ taken(void *context, struct envelope *envelope, const struct error *error)
 	qmgr->window.came++;
 	message = active_new(envelope, NULL, PLACE_UNKNOWN);
 	free(envelope);
+	active_set_arrival(qmgr, message);
+	message->routes_known = message->arrival_ms >= qmgr->routes_since &&
+	    (qmgr->window.asked_for != NULL || only_waits_for_turn(&message->envelope));
 	if (qmgr->window.asked_for != NULL)
-		bring_forward(qmgr, message, qmgr->window.asked_for);
+		bring_forward(message, qmgr->window.asked_for);
 	active_enter(qmgr, message);
 }
 
@@ -252,6 +264,32 @@ run(UNUSED evutil_socket_t socket, UNUSED short events, void *context)
 	window->due_first = !window->due_first;
 }
 
+/*
+ * Behind which destination an earlier qmgr left mail, whatever the documents say by now: it is taken back as there is room, and
+ * routed anew.
+ */
+static void
+waits_there(void *context, const char *key)
+{
+	struct qmgr *qmgr = context;
+	struct destination *destination;
+	enum transport transport;
+
+	if (key == NULL || qmgr->leaving) {
+		window_changed(qmgr);
+		return;
+	}
+	for (transport = TRANSPORT_LOCAL; transport <= TRANSPORT_LMTP; transport++) {
+		size_t length = strlen(transport_name(transport));
+
+		if (strncmp(key, transport_name(transport), length) != 0 || key[length] != ':')
+			continue;
+		destination = destination_get(&qmgr->destinations, transport, key + length + 1);
+		destination->surplus_unknown = true;
+		window_queue_shrank(qmgr, destination);
+	}
+}
+
 void
 window_open(struct qmgr *qmgr)
 {
@@ -264,6 +302,7 @@ window_start(struct qmgr *qmgr)
 {
 	qmgr->window.run = event_new(qmgr->base, -1, 0, run, qmgr);
 	qmgr->window.due = event_new(qmgr->base, -1, 0, run, qmgr);
+	store_turns(qmgr->store, TURNS_MAX, waits_there, qmgr);
 }
 
 void

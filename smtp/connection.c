@@ -7,13 +7,14 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/memory.h"
 
 #define READ_SIZE 16384
-#define WRITES_AT_A_TIME 4	/* blocks that one connection sends before others have their turn */
+#define SENT_AT_A_TIME (256 * 1024)	/* octets that one connection sends before others have their turn */
 
 struct connection {
 	struct session *session;
@@ -21,7 +22,7 @@ struct connection {
 	struct event read_event;
 	struct event write_event;
 	struct event timer;
-	deadline_t timer_deadline;
+	deadline_t timer_at;		/* when the timer fires */
 	enum session_state told;	/* the last state that the owner was told of; CONNECT: none */
 	struct connection_peer peer;
 	char *host;			/* owned: peer.host */
@@ -67,40 +68,64 @@ write_failed(struct connection *connection, int number)
 	connection_lost(connection, number);
 }
 
+/* From the file to the socket without passing through here. Like send(), but 0 when the file cannot be read. */
+static ssize_t
+send_file(struct connection *connection, int file, uint64_t offset, size_t length)
+{
+	off_t from = (off_t)offset;
+	ssize_t sent = sendfile(connection->socket, file, &from, length < SENT_AT_A_TIME ? length : SENT_AT_A_TIME);
+
+	if (sent == -1 && errno == EIO)
+		sent = 0;
+	if (sent == 0)
+		session_output_unreadable(connection->session, strerror(EIO));
+	return sent;
+}
+
+/* What waits for the wire, as much as the socket takes at once. The octets sent; 0: nothing waits, or the session failed. */
+static ssize_t
+send_some(struct connection *connection)
+{
+	uint64_t offset;
+	size_t length;
+	int file;
+	const char *data;
+
+	if (session_output_file(connection->session, &file, &offset, &length))
+		return send_file(connection, file, offset, length);
+	data = session_output(connection->session, &length);
+	return length == 0 ? 0 : send(connection->socket, data, length, MSG_NOSIGNAL);
+}
+
 static void
 write_waiting(struct connection *connection)
 {
-	const char *data;
-	size_t length;
-	int writes = 0;
+	size_t sent_now = 0;
+	ssize_t sent;
 
-	while (data = session_output(connection->session, &length), length > 0 && writes++ < WRITES_AT_A_TIME) {
-		ssize_t sent = send(connection->socket, data, length, MSG_NOSIGNAL);
-
-		if (sent == -1 && errno != EAGAIN && errno != EINTR) {
-			write_failed(connection, errno);
-			return;
+	do {
+		sent = send_some(connection);
+		if (sent > 0) {
+			session_output_sent(connection->session, (size_t)sent);
+			sent_now += (size_t)sent;
 		}
-		if (sent <= 0)
-			break;
-		session_output_sent(connection->session, (size_t)sent);
-	}
-	if (length > 0)
+	} while (sent > 0 && sent_now < SENT_AT_A_TIME);
+	if (sent == -1 && errno != EAGAIN && errno != EINTR)
+		write_failed(connection, errno);
+	else if (sent != 0)
 		event_add(&connection->write_event, NULL);
 }
 
+/* The timer is moved only when it would be late; when it is early it is set again as it fires. */
 static void
 arm_timer(struct connection *connection)
 {
 	deadline_t deadline = session_deadline(connection->session);
 	struct timeval wait;
 
-	if (deadline == connection->timer_deadline)
+	if (connection->timer_at <= deadline)
 		return;
-	connection->timer_deadline = deadline;
-	event_del(&connection->timer);
-	if (deadline == DEADLINE_NEVER)
-		return;
+	connection->timer_at = deadline;
 	wait = deadline_timeval(deadline);
 	event_add(&connection->timer, &wait);
 }
@@ -118,6 +143,7 @@ advance(struct connection *connection)
 	if (state == SESSION_CLOSED) {
 		event_del(&connection->read_event);
 		event_del(&connection->write_event);
+		event_del(&connection->timer);
 	}
 	if ((state != SESSION_CLOSED && state != SESSION_IDLE) || connection->told == state)
 		return;
@@ -145,7 +171,7 @@ handle_timer(evutil_socket_t socket UNUSED, short what UNUSED, void *context)
 {
 	struct connection *connection = context;
 
-	connection->timer_deadline = DEADLINE_NEVER;
+	connection->timer_at = DEADLINE_NEVER;
 	if (deadline_passed(session_deadline(connection->session)))
 		session_time_out(connection->session);
 	advance(connection);
@@ -166,7 +192,7 @@ connection_new(struct event_base *base, int socket, const struct connection_peer
 	connection->session = session_new(options);
 	connection->changed = changed;
 	connection->context = context;
-	connection->timer_deadline = DEADLINE_NEVER;
+	connection->timer_at = DEADLINE_NEVER;
 	event_assign(&connection->read_event, base, socket, EV_READ | EV_PERSIST, handle_read, connection);
 	event_assign(&connection->write_event, base, socket, EV_WRITE, handle_write, connection);
 	event_assign(&connection->timer, base, -1, 0, handle_timer, connection);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/mail/plain_lines.h"
+
 void
 content_stream_init(struct content_stream *stream, const struct content_source *source, bool stuff_dots,
     struct downgrade *downgrade)
@@ -67,32 +69,14 @@ put_text(struct content_stream *stream, struct buffer *out, const char *text, si
 	stream->line_length += length;
 }
 
-/* How many octets from here on are whole lines that can go as they are. */
-static size_t
-plain_lines(const struct content_stream *stream, const char *octets, size_t length)
-{
-	const char *line = octets, *end = octets + length;
-
-	if (stream->line_length > 0 || stream->saw_cr)
-		return 0;
-	while (line < end && (*line != '.' || !stream->stuff_dots)) {
-		const char *lf = memchr(line, '\n', (size_t)(end - line));
-
-		if (lf == NULL || lf == line || lf - line > CONTENT_LINE_MAX + 1 ||
-		    memchr(line, '\r', (size_t)(lf - line)) != lf - 1)
-			break;
-		line = lf + 1;
-	}
-	return (size_t)(line - octets);
-}
-
 static void
 put_octets(struct content_stream *stream, struct buffer *out, const char *octets, size_t length)
 {
 	const char *end = octets + length;
 
 	while (octets < end) {
-		size_t plain = plain_lines(stream, octets, (size_t)(end - octets));
+		size_t plain = stream->line_length > 0 || stream->saw_cr ? 0 :
+		    plain_lines(octets, (size_t)(end - octets), stream->stuff_dots);
 		const char *text = octets + plain;
 
 		buffer_append(out, octets, plain);
@@ -151,6 +135,21 @@ content_stream_next(struct content_stream *stream, struct buffer *out, struct er
 	return 0;
 }
 
+struct content_span
+content_stream_rest(const struct content_stream *stream)
+{
+	const struct content_source *source = &stream->source;
+
+	return (struct content_span){ source->file < 0 ? source->memory + stream->offset : NULL, source->file, stream->offset,
+		source->length - stream->offset };
+}
+
+void
+content_stream_skip(struct content_stream *stream, uint64_t count)
+{
+	stream->offset += count;
+}
+
 /* Where the header ends in octets: behind the first empty line, which may begin in what came before. */
 static size_t
 header_length(const char *octets, size_t length, unsigned *newlines)
@@ -183,39 +182,49 @@ content_source_survey(const struct content_source *source, struct downgrade *dow
 	return downgrade_survey_end(downgrade);
 }
 
-/* Eight octets at a time: all content without 8-bit octets is looked through. */
-static bool
-has_8bit(const char *octets, size_t length)
-{
-	uint64_t word, found = 0;
-
-	for (; length >= sizeof(word) && found == 0; octets += sizeof(word), length -= sizeof(word)) {
-		memcpy(&word, octets, sizeof(word));
-		found = word & 0x8080808080808080u;
-	}
-	for (; length > 0 && found == 0; octets++, length--)
-		found = (unsigned char)*octets & 0x80u;
-	return found != 0;
-}
-
-int
-content_source_has_8bit(const struct content_source *source, enum content_part part, struct error *error)
+/* Looks through all of it once. Blocks overlap by the line that one of them cut. */
+static int
+examine(struct content_source *source, struct error *error)
 {
 	static char room[CONTENT_BLOCK];
 	unsigned newlines = 1;	/* an empty line at the very start ends an empty header */
 	uint64_t offset = 0;
 
-	while (offset < source->length && (part == CONTENT_BODY || newlines < 2)) {
+	source->is_plain = true;
+	source->has_8bit_header = source->has_8bit_body = false;
+	while (offset < source->length) {
 		const char *octets;
 		ssize_t length = read_source(source, offset, room, &octets, error);
-		size_t header;
+		size_t header, part;
 
 		if (length == -1)
 			return -1;
-		header = header_length(octets, (size_t)length, &newlines);
-		if (part == CONTENT_HEADER ? has_8bit(octets, header) : has_8bit(octets + header, (size_t)length - header))
-			return 1;
-		offset += (uint64_t)length;
+		part = source->is_plain ? plain_lines(octets, (size_t)length, true) : 0;
+		if (part == 0) {
+			source->is_plain = false;
+			part = (size_t)length;
+		}
+		header = header_length(octets, part, &newlines);
+		source->has_8bit_header = source->has_8bit_header || has_eight_bit(octets, header);
+		source->has_8bit_body = source->has_8bit_body || has_eight_bit(octets + header, part - header);
+		offset += part;
 	}
+	source->is_examined = true;
 	return 0;
+}
+
+int
+content_source_has_8bit(struct content_source *source, enum content_part part, struct error *error)
+{
+	if (!source->is_examined && examine(source, error) == -1)
+		return -1;
+	return part == CONTENT_HEADER ? source->has_8bit_header : source->has_8bit_body;
+}
+
+int
+content_source_is_plain(struct content_source *source, struct error *error)
+{
+	if (!source->is_examined && examine(source, error) == -1)
+		return -1;
+	return source->is_plain;
 }

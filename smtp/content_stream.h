@@ -27,6 +27,10 @@ struct content_source {
 	const char *memory;	/* borrowed; used when file is -1 */
 	int file;		/* borrowed; read from offset 0 */
 	uint64_t length;
+	bool is_examined;	/* the rest is known; it is found out by the first question */
+	bool has_8bit_header;
+	bool has_8bit_body;
+	bool is_plain;
 };
 
 struct content_stream {
@@ -46,6 +50,19 @@ struct content_stream {
 void content_stream_init(struct content_stream *stream, const struct content_source *source, bool stuff_dots,
     struct downgrade *downgrade);
 
+/*
+ * Content that is plain can go without passing through here: these octets are the next ones, and count of them went. Nothing may have been
+ * taken by content_stream_next() before. length is 0 at the end.
+ */
+struct content_span {
+	const char *memory;	/* borrowed; NULL when they are in the file */
+	int file;
+	uint64_t offset;	/* in the file */
+	uint64_t length;
+};
+struct content_span content_stream_rest(const struct content_stream *stream);
+void content_stream_skip(struct content_stream *stream, uint64_t count);
+
 /* Appends the next block to out. 1: there is more; 0: that was the end; -1 and an error: the source cannot be read, or is
  * shorter than it should be. */
 int content_stream_next(struct content_stream *stream, struct buffer *out, struct error *error);
@@ -57,6 +74,8 @@ int content_source_survey(const struct content_source *source, struct downgrade 
 enum content_part { CONTENT_HEADER, CONTENT_BODY };
 
 /* Whether that part of the content has octets above 127. 1, 0, or -1 and an error. */
-int content_source_has_8bit(const struct content_source *source, enum content_part part, struct error *error);
+int content_source_has_8bit(struct content_source *source, enum content_part part, struct error *error);
+/* Whether a stream that stuffs dots would change nothing (it may be so when this says no). 1, 0, or -1 and an error. */
+int content_source_is_plain(struct content_source *source, struct error *error);
 
 #endif

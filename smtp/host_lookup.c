@@ -130,7 +130,7 @@ channel_closed(void *context, struct channel *channel UNUSED, const char *reason
 {
 	struct host_lookups *lookups = context;
 
-	log_event(LOG_PEER_LOST, "resolver", reason);
+	log_peer_lost("resolver", reason);
 	channel_free(&lookups->channel);
 }
 

@@ -17,6 +17,7 @@
 #include "common/log/log.h"
 #include "common/worker/worker.h"
 #include "smtp/attempt.h"
+#include "smtp/call_out.h"
 
 struct program {
 	struct worker *worker;
@@ -48,6 +49,22 @@ start_job(void *context, struct delivery_job *job)
 }
 
 static void
+call_out_done(void *context, uint64_t number, enum call_out_outcome outcome, const char *text)
+{
+	struct program *program = context;
+
+	delivery_jobs_answer_call_out(program->jobs, number, outcome, text);
+}
+
+static void
+start_call_out(void *context, const struct call_out_job *job)
+{
+	struct program *program = context;
+
+	call_out_start(&program->outbound, job, call_out_done, program);
+}
+
+static void
 use_settings(struct program *program)
 {
 	const struct settings *settings = worker_settings(program->worker);
@@ -70,7 +87,7 @@ drain_deadline_passed(evutil_socket_t socket UNUSED, short what UNUSED, void *co
 static void
 smtp_after_jail(struct worker *worker)
 {
-	static const struct delivery_jobs_events events = { .start = start_job };
+	static const struct delivery_jobs_events events = { .start = start_job, .call_out = start_call_out };
 	struct program *program = worker_context(worker);
 	struct event_base *base = worker_event_base(worker);
 
@@ -82,6 +99,7 @@ smtp_after_jail(struct worker *worker)
 	program->outbound.finished = attempt_finished;
 	program->outbound.context = program;
 	TAILQ_INIT(&program->outbound.attempts);
+	TAILQ_INIT(&program->outbound.call_outs);
 	event_assign(&program->drain_timer, base, -1, 0, drain_deadline_passed, program);
 	use_settings(program);
 }
@@ -128,8 +146,8 @@ smtp_status(struct worker *worker, struct buffer *lines)
 {
 	struct program *program = worker_context(worker);
 
-	buffer_printf(lines, "jobs=%u\nidle_sessions=%u\n", delivery_jobs_running(program->jobs),
-	    destination_sessions_count(program->outbound.sessions));
+	buffer_printf(lines, "jobs=%u\nidle_sessions=%u\ncall_outs=%u\n", delivery_jobs_running(program->jobs),
+	    destination_sessions_count(program->outbound.sessions), program->outbound.call_out_count);
 }
 
 static void
@@ -139,6 +157,7 @@ smtp_leaving(struct worker *worker)
 
 	event_del(&program->drain_timer);
 	attempts_abandon(&program->outbound);
+	call_outs_abandon(&program->outbound);
 	destination_sessions_free(&program->outbound.sessions);
 	host_lookups_free(&program->outbound.lookups);
 	delivery_jobs_free(&program->jobs);

@@ -17,6 +17,8 @@ struct outbound {
 	struct host_lookups *lookups;
 	struct destination_sessions *sessions;
 	TAILQ_HEAD(attempt_list, attempt) attempts;
+	TAILQ_HEAD(call_out_list, call_out) call_outs;
+	unsigned call_out_count;
 	/* An attempt and its job are finished. */
 	void (*finished)(void *context);
 	void *context;

@@ -20,6 +20,8 @@ session_enter(struct session *session, enum session_state state)
 	session->state = state;
 	session->deadline = state == SESSION_CLOSED ? DEADLINE_NEVER :
 	    deadline_after_ms(session->options.timeout_ms[state]);
+	if (session->transaction != NULL && session->transaction_end < session->deadline)
+		session->deadline = session->transaction_end;
 }
 
 struct session *
@@ -320,7 +322,9 @@ take_early_reply(struct session *session, const char *data, size_t length)
 		session_fail_protocol(session, unasked);
 		return;
 	}
-	session_judge_early(session);
+	/* LMTP answers behind the dot, once for each recipient (RFC 2033 4.2): this one judges nobody. */
+	if (!session->options.lmtp)
+		session_judge_early(session);
 	fail_by_reply(session, false);
 }
 
@@ -369,9 +373,35 @@ session_receive(struct session *session, const char *data, size_t length)
 
 /* ---- octets for the wire ---------------------------------------------------------------------- */
 
+void
+session_output_unreadable(struct session *session, const char *reason)
+{
+	struct error error;
+
+	error_set(&error, ERROR_SYSTEM, "read the body: %s", reason);
+	session_fail_unreadable(session, &error);
+}
+
+bool
+session_output_file(struct session *session, int *file_out, uint64_t *offset_out, size_t *length_out)
+{
+	struct content_span span = session_content_span(session);
+
+	*file_out = span.file;
+	*offset_out = span.offset;
+	*length_out = span.length;
+	return span.length > 0 && span.memory == NULL;
+}
+
 const char *
 session_output(struct session *session, size_t *length_out)
 {
+	struct content_span span = session_content_span(session);
+
+	if (span.length > 0 && span.memory != NULL) {
+		*length_out = span.length;
+		return span.memory;
+	}
 	if (session->state == SESSION_CONTENT && session->output.length == 0 && !session->content_ended)
 		session_make_content(session);
 	*length_out = session->output.length - session->output_sent;
@@ -381,6 +411,10 @@ session_output(struct session *session, size_t *length_out)
 void
 session_output_sent(struct session *session, size_t count)
 {
+	if (session_content_span(session).length > 0) {
+		session_content_span_sent(session, count);
+		return;
+	}
 	session->output_sent += count;
 	if (session->output_sent < session->output.length)
 		return;

@@ -63,8 +63,12 @@ deadline_t session_deadline(const struct session *session);
 
 /* Octets for the wire; *length_out is 0 when there are none now. Valid until the next call of any other function. */
 const char *session_output(struct session *session, size_t *length_out);
+/* Whether the next octets for the wire stand in a file (borrowed): length of them from offset on. session_output() gives them too. */
+bool session_output_file(struct session *session, int *file_out, uint64_t *offset_out, size_t *length_out);
 /* So many of them were taken by the socket. */
 void session_output_sent(struct session *session, size_t count);
+/* The file cannot be read, or is shorter than it should be. */
+void session_output_unreadable(struct session *session, const char *reason);
 
 /* Octets that arrived. */
 void session_receive(struct session *session, const char *data, size_t length);

@@ -29,6 +29,7 @@ struct session {
 	struct session_failure failure;
 
 	struct transaction *transaction;	/* borrowed; NULL when there is none */
+	deadline_t transaction_end;		/* of all of it, however well each wait is kept */
 	struct mail_parameters parameters;
 	size_t *wire;				/* owned: which of its recipients are asked for */
 	size_t wire_count;
@@ -39,6 +40,7 @@ struct session {
 	enum content_way way;
 	struct content_stream content;
 	struct downgrade *downgrade;		/* owned; NULL where the content goes out as it is */
+	bool content_as_it_is;			/* it leaves without passing through output */
 	bool content_ended;			/* its last octet, and the dot of DATA, is made */
 	bool chunk_refused;
 	size_t dot_answered;			/* LMTP: recipients answered, or passed over, after the dot */
@@ -61,6 +63,9 @@ void session_transaction_go_on(struct session *session);
 void session_judge_early(struct session *session);
 /* Content behind 354, where no other octets wait. */
 void session_make_content(struct session *session);
+/* The next octets of content that leaves as it is; length is 0 when there are none now. */
+struct content_span session_content_span(const struct session *session);
+void session_content_span_sent(struct session *session, size_t count);
 /* Everything that waited has left. */
 void session_transaction_drained(struct session *session);
 

@@ -4,6 +4,11 @@
 #include "common/base/memory.h"
 #include "smtp/suitability.h"
 
+/* The longest transaction: an hour, a minute for each recipient, and the time for the content at 4,000 octets a second. */
+#define TRANSACTION_MS (60 * 60 * 1000)
+#define TRANSACTION_RECIPIENT_MS (60 * 1000)
+#define TRANSACTION_OCTETS_PER_MS 4
+
 static size_t
 content_number(const struct session *session)
 {
@@ -19,6 +24,8 @@ judge_all_by_reply(struct session *session, enum recipient_progress progress, en
 
 	reply_judge(&session->reply, asked, &judgement);
 	judgement.dsn_relayed = judgement.outcome == DELIVERY_DONE && session->parameters.dsn;
+	if (session->transaction->only_asks)
+		judgement.outcome = DELIVERY_DEFERRED;
 	transaction_judge_all(session->transaction, progress, &judgement);
 }
 
@@ -87,7 +94,7 @@ may_issue(const struct session *session)
 	bool all_issued = session->way == CONTENT_BY_DATA ? session->issued > content_number(session) :
 	    session->content_ended;
 
-	if (session->mail_refused || session->chunk_refused || all_issued)
+	if (session->mail_refused || session->chunk_refused || all_issued || (is_content && session->transaction->only_asks))
 		return false;
 	if (session->answered == session->issued)
 		return !is_content || session->accepted > 0;
@@ -158,6 +165,25 @@ session_transaction_go_on(struct session *session)
 		await_chunk_reply(session);
 }
 
+/* A host that answers each command just in time would otherwise hold a job for days. */
+static deadline_t
+longest_transaction(const struct transaction *transaction)
+{
+	return deadline_after_ms(TRANSACTION_MS + (int64_t)transaction->count * TRANSACTION_RECIPIENT_MS +
+	    (int64_t)(transaction->content.length / TRANSACTION_OCTETS_PER_MS));
+}
+
+/* Little content leaves together with its dot; what cannot be read is found out by sending it. */
+static bool
+goes_as_it_is(const struct session *session)
+{
+	struct content_source *source = &session->transaction->content;
+	struct error error = ERROR_INITIALIZER;
+
+	return session->way == CONTENT_BY_DATA && source->length > CONTENT_BLOCK && session->downgrade == NULL &&
+	    content_source_is_plain(source, &error) == 1;
+}
+
 void
 session_begin(struct session *session, struct transaction *transaction)
 {
@@ -166,7 +192,10 @@ session_begin(struct session *session, struct transaction *transaction)
 	if (session->state != SESSION_IDLE)
 		return;
 	session->transaction = transaction;
+	session->transaction_end = longest_transaction(transaction);
 	suitability_check(transaction, &session->capabilities, &session->parameters, &session->downgrade);
+	if (transaction->only_asks)
+		session->parameters.size = session->parameters.dsn = false;
 	session->wire = memory_resize(session->wire, transaction->count + 1, sizeof(*session->wire));
 	session->wire_count = 0;
 	for (i = 0; i < transaction->count; i++)
@@ -180,6 +209,7 @@ session_begin(struct session *session, struct transaction *transaction)
 	}
 	session->way = chunking_choose(&session->capabilities, session->options.lmtp, transaction->content.length);
 	content_stream_init(&session->content, &transaction->content, session->way == CONTENT_BY_DATA, session->downgrade);
+	session->content_as_it_is = goes_as_it_is(session);
 	session->messages++;
 	session_transaction_go_on(session);
 }
@@ -204,7 +234,7 @@ take_rcpt_reply(struct session *session)
 
 	if (session->mail_refused)
 		return;
-	if (session->reply.code / 100 == 2) {
+	if (session->reply.code / 100 == 2 && !transaction->only_asks) {
 		transaction->progress[index] = PROGRESS_ACCEPTED;
 		session->accepted++;
 	} else if (session->accepted > 0 && reply_says_too_many_recipients(&session->reply)) {
@@ -364,6 +394,24 @@ session_judge_early(struct session *session)
 }
 
 /* ---- octets for the wire ---------------------------------------------------------------------- */
+
+struct content_span
+session_content_span(const struct session *session)
+{
+	if (!session->content_as_it_is || session->state != SESSION_CONTENT || session->output.length > 0)
+		return (struct content_span){ .file = -1 };
+	return content_stream_rest(&session->content);
+}
+
+void
+session_content_span_sent(struct session *session, size_t count)
+{
+	uint64_t blocks = session->content.offset / CONTENT_BLOCK;
+
+	content_stream_skip(&session->content, count);
+	if (session->content.offset / CONTENT_BLOCK > blocks)
+		session_enter(session, SESSION_CONTENT);
+}
 
 void
 session_make_content(struct session *session)

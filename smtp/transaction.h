@@ -25,6 +25,7 @@ struct transaction {
 	const struct envelope_recipient **recipients;		/* borrowed array */
 	enum recipient_progress *progress;			/* borrowed array, all PROGRESS_WAITING */
 	size_t count;
+	bool only_asks;			/* ends behind RCPT, whose reply alone is the verdict; a refusal of MAIL defers */
 	void (*judge)(void *context, const struct envelope_recipient *recipient,
 	    const struct reply_judgement *judgement);
 	void *context;

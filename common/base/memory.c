@@ -1,11 +1,15 @@
 /* memory - see memory.h */
 #include "common/base/memory.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+#define KEPT_OCTETS (16 * 1024 * 1024)
+#define MAPPED_OCTETS (1024 * 1024)	/* so large a piece comes from the kernel and goes back to it */
 
 static void
 out_of_memory(void)
@@ -57,6 +61,15 @@ char *
 memory_copy_string(const char *string)
 {
 	return string == NULL ? NULL : memory_copy(string, strlen(string));
+}
+
+void
+memory_keep_freed(void)
+{
+#ifdef M_TRIM_THRESHOLD
+	mallopt(M_TRIM_THRESHOLD, KEPT_OCTETS);
+	mallopt(M_MMAP_THRESHOLD, MAPPED_OCTETS);
+#endif
 }
 
 void

@@ -21,6 +21,9 @@ void *memory_copy(const void *data, size_t length);
 /* A copy of a string; NULL stays NULL. The caller owns it. */
 char *memory_copy_string(const char *string);
 
+/* For a program whose buffers come and go with each message: up to 16 MiB that were freed stay with the process for the next one. */
+void memory_keep_freed(void);
+
 /* Overwrites a secret in a way the compiler may not remove. */
 void memory_wipe(void *memory, size_t length);
 

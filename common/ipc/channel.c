@@ -23,11 +23,13 @@
 
 #define GREETING_NUMBER 0
 #define BATCH_PACKETS 16		/* packets moved by one system call */
+#define BATCH_MESSAGES 128		/* messages in the packets that one system call sends */
+#define LINGER_OCTETS (IPC_PACKET_MAX / 2)	/* nearly a packet: nothing is gained by waiting for more */
 #define BATCHES_PER_TURN 4		/* then the other channels of the process have theirs */
 #define PROTOCOL_NAME_MAX 32
 #define RETRY_AFTER_MS 20		/* when the kernel is short of memory or of descriptors in flight */
 
-/* One packet on its way out; its memory comes from malloc's own pools, sized to the packet. */
+/* One message on its way out; its memory comes from malloc's own pools, sized to the message. */
 struct outgoing {
 	STAILQ_ENTRY(outgoing) next;
 	int descriptor;			/* owned; -1: none */
@@ -64,7 +66,6 @@ struct channel {
 	unsigned answers;		/* of them: in the queue. A peer that does not read gets no further credit. */
 	struct outgoing_list queue;
 	size_t queued;
-	unsigned packets;		/* in the queue */
 	unsigned linger_ms;
 	bool lingering;
 };
@@ -83,16 +84,15 @@ static struct {
 static void
 drop_queue(struct channel *channel)
 {
-	struct outgoing *packet;
+	struct outgoing *message;
 
-	while ((packet = STAILQ_FIRST(&channel->queue)) != NULL) {
+	while ((message = STAILQ_FIRST(&channel->queue)) != NULL) {
 		STAILQ_REMOVE_HEAD(&channel->queue, next);
-		if (packet->descriptor >= 0)
-			close(packet->descriptor);
-		free(packet);
+		if (message->descriptor >= 0)
+			close(message->descriptor);
+		free(message);
 	}
 	channel->queued = 0;
-	channel->packets = 0;
 }
 
 static void
@@ -168,7 +168,7 @@ send_soon(struct channel *channel)
 
 	if (channel->socket_full)
 		return;
-	if (channel->linger_ms == 0 || channel->packets >= BATCH_PACKETS) {
+	if (channel->linger_ms == 0 || channel->queued >= LINGER_OCTETS) {
 		defer(channel);
 	} else if (!channel->lingering) {
 		channel->lingering = true;
@@ -179,7 +179,7 @@ send_soon(struct channel *channel)
 static bool
 enqueue(struct channel *channel, const struct buffer *data, int descriptor, bool is_answer)
 {
-	struct outgoing *packet;
+	struct outgoing *message;
 	int duplicate = -1;
 
 	if (descriptor >= 0) {
@@ -187,19 +187,18 @@ enqueue(struct channel *channel, const struct buffer *data, int descriptor, bool
 		if (duplicate < 0)
 			return false;
 	}
-	packet = memory_resize(NULL, sizeof(*packet) + data->length, 1);
-	packet->descriptor = duplicate;
-	packet->is_answer = is_answer;
-	packet->length = data->length;
-	memcpy(packet->data, data->data, data->length);
-	STAILQ_INSERT_TAIL(&channel->queue, packet, next);
+	message = memory_resize(NULL, sizeof(*message) + data->length, 1);
+	message->descriptor = duplicate;
+	message->is_answer = is_answer;
+	message->length = data->length;
+	memcpy(message->data, data->data, data->length);
+	STAILQ_INSERT_TAIL(&channel->queue, message, next);
 	channel->queued += data->length;
-	channel->packets++;
 	send_soon(channel);
 	return true;
 }
 
-/* Where packets are built; its memory stays for the next one. */
+/* Where messages are built; its memory stays for the next one. */
 static struct buffer *
 scratch(void)
 {
@@ -246,54 +245,72 @@ send_greeting(struct channel *channel)
 	enqueue(channel, packet, -1, false);
 }
 
-/* Sends one batch from the front of the queue. The number of packets that went, or -1 and errno. */
-static int
+/* Adds the descriptor that travels with a packet. */
+static void
+attach_descriptor(struct msghdr *packet, struct cmsghdr *control, int descriptor)
+{
+	control->cmsg_level = SOL_SOCKET;
+	control->cmsg_type = SCM_RIGHTS;
+	control->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(control), &descriptor, sizeof(int));
+	packet->msg_control = control;
+	packet->msg_controllen = CMSG_SPACE(sizeof(int));
+}
+
+static void
+remove_sent(struct channel *channel, size_t count)
+{
+	while (count-- > 0) {
+		struct outgoing *message = STAILQ_FIRST(&channel->queue);
+
+		STAILQ_REMOVE_HEAD(&channel->queue, next);
+		channel->queued -= message->length;
+		channel->answers -= message->is_answer;
+		channel->unanswered -= message->is_answer;
+		if (message->descriptor >= 0)
+			close(message->descriptor);
+		free(message);
+	}
+}
+
+/*
+ * Sends one batch from the front of the queue: as many messages in a packet as fit, for each packet costs the kernel on both sides
+ * what packing costs us. False, with errno, when nothing went.
+ */
+static bool
 send_batch(struct channel *channel)
 {
 	static union {
 		struct cmsghdr header;
 		char room[CMSG_SPACE(sizeof(int))];
 	} control[BATCH_PACKETS];
-	struct mmsghdr messages[BATCH_PACKETS] = { 0 };
-	struct iovec vectors[BATCH_PACKETS];
-	struct outgoing *packet;
-	unsigned count = 0;
+	static struct iovec vectors[BATCH_MESSAGES];
+	struct mmsghdr packets[BATCH_PACKETS] = { 0 };
+	struct outgoing *message;
+	unsigned messages = 0, count = 0;
+	size_t room = 0;
+	int sent, i;
 
-	STAILQ_FOREACH(packet, &channel->queue, next) {
-		struct msghdr *header = &messages[count].msg_hdr;
+	STAILQ_FOREACH(message, &channel->queue, next) {
+		bool alone = message->descriptor >= 0;
 
-		vectors[count] = (struct iovec){ packet->data, packet->length };
-		header->msg_iov = &vectors[count];
-		header->msg_iovlen = 1;
-		if (packet->descriptor >= 0) {
-			control[count].header.cmsg_level = SOL_SOCKET;
-			control[count].header.cmsg_type = SCM_RIGHTS;
-			control[count].header.cmsg_len = CMSG_LEN(sizeof(int));
-			memcpy(CMSG_DATA(&control[count].header), &packet->descriptor, sizeof(int));
-			header->msg_control = &control[count];
-			header->msg_controllen = CMSG_SPACE(sizeof(int));
-		}
-		if (++count == BATCH_PACKETS)
+		if (messages == BATCH_MESSAGES || (count == BATCH_PACKETS && (alone || message->length > room)))
 			break;
+		if (count == 0 || alone || message->length > room) {
+			packets[count].msg_hdr.msg_iov = &vectors[messages];
+			if (alone)
+				attach_descriptor(&packets[count].msg_hdr, &control[count].header, message->descriptor);
+			room = alone ? 0 : IPC_PACKET_MAX;
+			count++;
+		}
+		vectors[messages++] = (struct iovec){ message->data, message->length };
+		packets[count - 1].msg_hdr.msg_iovlen++;
+		room -= alone ? 0 : message->length;
 	}
-	return sendmmsg(channel->socket, messages, count, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-static void
-remove_sent(struct channel *channel, int count)
-{
-	while (count-- > 0) {
-		struct outgoing *packet = STAILQ_FIRST(&channel->queue);
-
-		STAILQ_REMOVE_HEAD(&channel->queue, next);
-		channel->queued -= packet->length;
-		channel->packets--;
-		channel->answers -= packet->is_answer;
-		channel->unanswered -= packet->is_answer;
-		if (packet->descriptor >= 0)
-			close(packet->descriptor);
-		free(packet);
-	}
+	sent = sendmmsg(channel->socket, packets, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+	for (i = 0; i < sent; i++)
+		remove_sent(channel, packets[i].msg_hdr.msg_iovlen);
+	return sent >= 0;
 }
 
 /* What an error of sendmmsg means. The socket may be full for now, the kernel short of something, or the end near. */
@@ -331,15 +348,10 @@ channel_flush(struct channel *channel)
 	if (channel->socket < 0 || channel->socket_full || STAILQ_EMPTY(&channel->queue))
 		return;
 	while (!STAILQ_EMPTY(&channel->queue)) {
-		int sent = send_batch(channel);
-
-		if (sent < 0 && errno == EINTR)
+		if (send_batch(channel) || errno == EINTR)
 			continue;
-		if (sent < 0) {
-			send_stopped(channel, errno);
-			return;
-		}
-		remove_sent(channel, sent);
+		send_stopped(channel, errno);
+		return;
 	}
 	channel->ready_due = true;
 	defer(channel);
@@ -348,20 +360,18 @@ channel_flush(struct channel *channel)
 /* ---- receiving -------------------------------------------------------------------------------- */
 
 static void
-check_greeting(struct channel *channel, const uint8_t *data, size_t length)
+check_greeting(struct channel *channel, struct wire_reader *packet)
 {
-	struct wire_reader reader;
 	const char *name;
 	uint16_t version;
 
-	wire_reader_init(&reader, data, length);
-	if (wire_get_u8(&reader) != GREETING_NUMBER) {
-		channel_fail(channel, "violation: the first packet is no greeting");
+	if (wire_get_u8(packet) != GREETING_NUMBER) {
+		channel_fail(channel, "violation: the first message is no greeting");
 		return;
 	}
-	name = wire_get_string(&reader, PROTOCOL_NAME_MAX);
-	version = wire_get_u16(&reader);
-	if (!wire_reader_finished(&reader) || strcmp(name, channel->protocol->name) != 0)
+	name = wire_get_string(packet, PROTOCOL_NAME_MAX);
+	version = wire_get_u16(packet);
+	if (packet->failed || strcmp(name, channel->protocol->name) != 0)
 		channel_fail(channel, "violation: the peer does not speak %s", channel->protocol->name);
 	else if (version != channel->protocol->version)
 		channel_fail(channel, "the peer speaks version %u of %s, not %u", version, name,
@@ -397,35 +407,53 @@ admit(struct channel *channel, const struct ipc_message *type)
 	return true;
 }
 
-/* One packet; the descriptor is consumed. */
-static void
-receive_packet(struct channel *channel, const uint8_t *data, size_t length, int descriptor)
+/* The next message of a packet. False when it is refused: the descriptor stays the caller's then. */
+static bool
+receive_message(struct channel *channel, struct wire_reader *packet, int descriptor)
 {
 	union {
 		max_align_t align;
 		char room[IPC_STRUCT_MAX];
 	} message;
+	uint8_t number = wire_get_u8(packet);
 	const struct ipc_message *type;
 
-	if (!channel->greeted) {
-		check_greeting(channel, data, length);
-		goto refused;
+	if (number < 1 || number > channel->protocol->message_count) {
+		channel_fail(channel, "violation: unknown message number %u", number);
+		return false;
 	}
-	if (data[0] < 1 || data[0] > channel->protocol->message_count) {
-		channel_fail(channel, "violation: unknown message number %u", data[0]);
-		goto refused;
-	}
-	type = channel->protocol->messages[data[0] - 1]();
-	if (!ipc_unpack(type, data + 1, length - 1, descriptor, &message)) {
+	type = channel->protocol->messages[number - 1]();
+	if (!ipc_unpack(type, packet, descriptor, &message)) {
 		channel_fail(channel, "violation: malformed %s", type->name);
-		goto refused;
+		return false;
 	}
 	if (!admit(channel, type))
-		goto refused;
+		return false;
 	if (type->dispatch(channel->handlers, channel->context, channel, &message))
-		return;
+		return true;
 	channel_fail(channel, "violation: unexpected %s", type->name);
-refused:
+	return false;
+}
+
+static bool
+is_usable(const struct channel *channel)
+{
+	return channel->socket >= 0 && !channel->freed;
+}
+
+/* Its messages, as long as no handler closes or frees the channel; the descriptor is for the first one, and consumed. */
+static void
+receive_packet(struct channel *channel, const uint8_t *data, size_t length, int descriptor)
+{
+	struct wire_reader packet;
+
+	wire_reader_init(&packet, data, length);
+	if (!channel->greeted)
+		check_greeting(channel, &packet);
+	else if (receive_message(channel, &packet, descriptor))
+		descriptor = -1;
+	while (packet.next < packet.end && is_usable(channel) && receive_message(channel, &packet, -1))
+		;
 	if (descriptor >= 0)
 		close(descriptor);
 }
@@ -473,7 +501,7 @@ receive_arrival(struct channel *channel, struct mmsghdr *arrival)
 	else if (arrival->msg_len == 0)
 		mistake = "end of file";
 	/* A handler may have closed or freed the channel: the rest of the batch is just put away. */
-	if (channel->socket >= 0 && !channel->freed && mistake == NULL) {
+	if (is_usable(channel) && mistake == NULL) {
 		receive_packet(channel, arrival->msg_hdr.msg_iov->iov_base, arrival->msg_len, descriptor);
 		return;
 	}

@@ -6,8 +6,8 @@
  * Bounds: a REQUEST needs a credit (the protocol's window in all), and room for its answer is thereby
  *         reserved: a reader never stops because another channel is full.
  *
- * Packets queued in one turn of the event loop leave together (sendmmsg), or may linger for more; arrivals are read in batches
- * (recvmmsg). A message's strings and bytes are lent to the handler until it returns; a descriptor is
+ * Messages queued in one turn of the event loop leave together, many to a packet, or may linger for more; arrivals are read in
+ * batches (recvmmsg). A message's strings and bytes are lent to the handler until it returns; a descriptor is
  * given to it, and may be -1 although the message should have one. A handler may free its own or any other channel.
  * The two events below come from the event loop only, never from inside channel_send() or channel_flush().
  */
@@ -26,7 +26,7 @@ struct channel_events {
 	/* The channel is closed: end of file, an error, or a violation by the peer. reason is one line for the
 	 * log. Free it here or later. Requests without an answer will never get one. May be NULL. */
 	void (*closed)(void *context, struct channel *channel, const char *reason);
-	/* There is something to use again: a credit came back, or the packets queued have all left. May be NULL. */
+	/* There is something to use again: a credit came back, or all that was queued has left. May be NULL. */
 	void (*ready)(void *context, struct channel *channel);
 };
 
@@ -43,7 +43,7 @@ void channel_free(struct channel **channel);
 /* Queues one message; use the typed send_NAME() instead. A descriptor in it is duplicated, not taken. */
 bool channel_send(struct channel *channel, const struct ipc_message *type, const void *message);
 
-/* Lets packets wait so many milliseconds for others to leave with, unless a batch is full before. For notices that are in
+/* Lets messages wait so many milliseconds for others to leave with, unless they fill a packet before. For notices that are in
  * no hurry: each system call, and each time the peer wakes, then serves many. 0: the turn of the event loop. */
 void channel_set_linger(struct channel *channel, unsigned milliseconds);
 

@@ -2,6 +2,8 @@
 #ifndef COMMON_IPC_DELIVER_H
 #define COMMON_IPC_DELIVER_H
 
+#include "common/mail/call_out.h"
+
 #define IPC_TABLE "common/ipc/deliver.def"
 #define IPC_PROTOCOL deliver
 #include "common/ipc/declare.h"

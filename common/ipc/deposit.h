@@ -2,6 +2,8 @@
 #ifndef COMMON_IPC_DEPOSIT_H
 #define COMMON_IPC_DEPOSIT_H
 
+#include "common/mail/call_out.h"
+
 #define IPC_TABLE "common/ipc/deposit.def"
 #define IPC_PROTOCOL deposit
 #include "common/ipc/declare.h"

@@ -2,6 +2,8 @@
 #ifndef COMMON_IPC_DIRECTORY_H
 #define COMMON_IPC_DIRECTORY_H
 
+#include "common/mail/call_out.h"
+
 #define IPC_TABLE "common/ipc/directory.def"
 #define IPC_PROTOCOL directory
 #include "common/ipc/declare.h"
@@ -19,6 +21,14 @@ enum directory_outcome {
 	DIRECTORY_FOUND,
 	DIRECTORY_NONE,
 	DIRECTORY_UNAVAILABLE,		/* conclude nothing */
+};
+
+#define GREYLIST_PEEK 1	/* greylist_question.flags: nothing is remembered of it */
+
+enum call_out_memory_finding {
+	CALL_OUT_MEMORY_NOTHING,
+	CALL_OUT_MEMORY_TAKEN,
+	CALL_OUT_MEMORY_REFUSED,
 };
 
 #endif

@@ -99,14 +99,12 @@ unpack_field(const struct ipc_field *field, struct wire_reader *reader, int *des
 }
 
 bool
-ipc_unpack(const struct ipc_message *type, const void *data, size_t length, int descriptor, void *message)
+ipc_unpack(const struct ipc_message *type, struct wire_reader *packet, int descriptor, void *message)
 {
-	struct wire_reader reader;
 	size_t i;
 
 	memset(message, 0, type->struct_size);
-	wire_reader_init(&reader, data, length);
 	for (i = 0; i < type->field_count; i++)
-		unpack_field(&type->fields[i], &reader, &descriptor, (char *)message + type->fields[i].offset);
-	return wire_reader_finished(&reader) && descriptor < 0;
+		unpack_field(&type->fields[i], packet, &descriptor, (char *)message + type->fields[i].offset);
+	return !packet->failed && descriptor < 0;
 }

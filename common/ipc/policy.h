@@ -14,5 +14,9 @@ enum spf_verdict { SPF_VERDICT_NONE, SPF_VERDICT_NEUTRAL, SPF_VERDICT_PASS, SPF_
 enum rate_kind { RATE_SESSION, RATE_MESSAGE, RATE_RECIPIENT, RATE_KIND_COUNT };
 
 #define RATE_PEEK 1	/* nothing is counted */
+#define RATE_CROWDED 2	/* a session beyond the process's share of maximum_sessions_per_client */
+
+/* All that are open here; so many more that were not asked about; so many less. */
+enum session_change { SESSIONS_ALL, SESSIONS_OPENED, SESSIONS_CLOSED };
 
 #endif

@@ -5,8 +5,9 @@
  * it into one struct a message, a typed send function, and a table of handlers. Nothing else
  * knows the layout of a packet.
  *
- * The first byte of a packet is the message's number in its table, the fields follow in the form of
- * common/base/wire.h. The first packet each way names the protocol and its version.
+ * The first byte of a message is its number in its table, the fields follow in the form of common/base/wire.h. A packet is one
+ * message or several, one behind the other; one with a descriptor travels alone. The first message each way names the protocol
+ * and its version.
  */
 #ifndef COMMON_IPC_PROTOCOL_H
 #define COMMON_IPC_PROTOCOL_H
@@ -49,7 +50,7 @@ struct ipc_message {
 	const struct ipc_field *fields;
 	size_t field_count;
 	size_t struct_size;
-	uint8_t number;		/* first byte of the packet; 0 is the greeting */
+	uint8_t number;		/* first byte of the message; 0 is the greeting */
 	/* Calls the typed handler; false when there is none. */
 	bool (*dispatch)(const void *handlers, void *context, struct channel *channel, const void *message);
 };
@@ -74,10 +75,10 @@ const struct ipc_protocol *ipc_protocol_by_name(const char *name);
 bool ipc_pack(const struct ipc_message *type, const void *message, struct buffer *packet, int *descriptor_out);
 
 /*
- * Fills message (room for type->struct_size) from the packet behind its first byte. Strings and bytes are
- * lent from packet. descriptor is what came with it, or -1; it stays the caller's when the result is false, as it is
- * when anything is out of bounds or a descriptor came with a message that has none.
+ * Fills message (room for type->struct_size) from packet, which stands behind the message's number and moves on to what follows
+ * it. Strings and bytes are lent from the packet. descriptor is what came with it, or -1; it stays the caller's when the result is
+ * false, as it is when anything is out of bounds or a descriptor came with a message that has none.
  */
-bool ipc_unpack(const struct ipc_message *type, const void *data, size_t length, int descriptor, void *message);
+bool ipc_unpack(const struct ipc_message *type, struct wire_reader *packet, int descriptor, void *message);
 
 #endif

@@ -80,7 +80,7 @@ drop_arriving(struct delivery_jobs *jobs)
 static void
 lose_channel(struct delivery_jobs *jobs, const char *reason)
 {
-	log_event(LOG_PEER_LOST, "qmgr", reason);
+	log_peer_lost("qmgr", reason);
 	channel_free(&jobs->channel);
 	drop_arriving(jobs);
 	if (jobs->events->lost != NULL)
@@ -318,6 +318,28 @@ handle_more(void *context, struct channel *channel UNUSED, const struct deliver_
 }
 
 static void
+handle_call_out(void *context, struct channel *channel UNUSED, const struct call_out_job *message)
+{
+	struct delivery_jobs *jobs = context;
+
+	if (jobs->events->call_out == NULL)
+		lose_channel(jobs, "a call-out for a program that makes none");
+	else
+		jobs->events->call_out(jobs->context, message);
+}
+
+void
+delivery_jobs_answer_call_out(struct delivery_jobs *jobs, uint64_t number, enum call_out_outcome outcome, const char *text)
+{
+	char cut[CALL_OUT_TEXT_MAX + 1];
+
+	strlcpy(cut, text, sizeof(cut));
+	if (jobs->channel != NULL)
+		send_call_out_result(jobs->channel, &(struct call_out_result){ .job = number, .outcome = (uint8_t)outcome,
+		    .text = cut });
+}
+
+static void
 channel_closed(void *context, struct channel *channel UNUSED, const char *reason)
 {
 	lose_channel(context, reason);
@@ -390,6 +412,7 @@ delivery_jobs_introduce(struct delivery_jobs *jobs, int socket, enum ipc_side si
 	static const struct deliver_handlers handlers = {
 		.deliver_begin = handle_begin,
 		.deliver_more = handle_more,
+		.call_out_job = handle_call_out,
 	};
 	static const struct channel_events events = { .closed = channel_closed };
 

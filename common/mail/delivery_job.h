@@ -22,9 +22,11 @@
 #include "common/base/buffer.h"
 #include "common/base/clock.h"
 #include "common/ipc/protocol.h"
+#include "common/mail/call_out.h"
 #include "common/mail/delivery_result.h"
 #include "common/mail/envelope.h"
 
+struct call_out_job;
 struct event_base;
 struct delivery_jobs;
 
@@ -59,6 +61,8 @@ struct delivery_jobs_events {
 	void (*start)(void *context, struct delivery_job *job);
 	/* The channel to qmgr ended. May be NULL. */
 	void (*lost)(void *context, const char *reason);
+	/* qmgr asks whether a next hop knows a recipient; the job is lent. NULL: this program is not asked such things. */
+	void (*call_out)(void *context, const struct call_out_job *job);
 };
 
 struct delivery_jobs *delivery_jobs_new(struct event_base *base, const struct delivery_jobs_events *events,
@@ -74,6 +78,9 @@ void delivery_jobs_drain(struct delivery_jobs *jobs);
 
 /* Jobs started and not finished. */
 unsigned delivery_jobs_running(const struct delivery_jobs *jobs);
+
+/* Tells what became of a call-out, if the qmgr is there; one that asked before it was restarted no longer knows of it. */
+void delivery_jobs_answer_call_out(struct delivery_jobs *jobs, uint64_t number, enum call_out_outcome outcome, const char *text);
 
 /* Octets of content of a job, wherever they are. */
 uint64_t delivery_job_size(const struct delivery_job *job);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -427,6 +428,16 @@ ignore_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
+/*
+ * Who is woken by a peer's packet or a client's command does not interrupt whoever runs: on a busy machine each then finds
+ * more to do at once, which halves the context switches of a message. On an idle one another CPU takes it at once.
+ */
+static void
+yield_to_the_running(void)
+{
+	sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
+}
+
 static bool
 parse_instance(int argc, char **argv, unsigned *instance_out)
 {
@@ -487,6 +498,8 @@ worker_run(int argc, char **argv, const struct worker_hooks *hooks, void *contex
 	}
 	setproctitle("%u", worker.instance);
 	ignore_signals();
+	yield_to_the_running();
+	memory_keep_freed();
 	STAILQ_INIT(&worker.arrivals);
 	worker.started_ms = clock_boottime_ms();
 	worker.base = event_base_new();

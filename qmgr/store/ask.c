@@ -74,6 +74,17 @@ store_take_destination(struct store *store, const char *destination, int64_t now
 }
 
 void
+store_turns(struct store *store, unsigned limit, store_turn_cb callback, void *context)
+{
+	struct request *request = request_new(REQUEST_TURNS, 0);
+
+	request->limit = limit;
+	request->callback.turn = callback;
+	request->context = context;
+	reader_ask(store, request);
+}
+
+void
 store_take_id(struct store *store, uint64_t id, store_take_cb callback, void *context)
 {
 	ask_take(store, request_new(REQUEST_TAKE_ID, id), 1, 0, callback, context);

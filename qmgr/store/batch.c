@@ -149,12 +149,14 @@ batch_put(struct store_batch *batch, enum entry_kind kind, uint8_t flags, uint64
 
 void
 store_batch_add(struct store_batch *batch, const struct envelope *envelope, struct store_content *content,
-    uint64_t body_length)
+    uint64_t body_length, uint32_t body_checksum)
 {
 	if (content != NULL)
 		batch_put(batch, ENTRY_ADD, 0, envelope->id, envelope, NULL, content, content->length);
-	else if (batch_put(batch, ENTRY_ADD, ENTRY_FILE, envelope->id, envelope, NULL, NULL, body_length))
+	else if (batch_put(batch, ENTRY_ADD, ENTRY_FILE, envelope->id, envelope, NULL, NULL, body_length)) {
+		record_entry_set_crc(batch->octets.data + batch->entries[batch->entry_count - 1].at, body_checksum);
 		batch->has_bodies = true;
+	}
 }
 
 void

@@ -14,7 +14,7 @@
 
 #include "common/base/memory.h"
 #include "qmgr/store/body.h"
-#include "qmgr/store/crc32c.h"
+#include "common/base/crc32c.h"
 #include "qmgr/store/damage.h"
 #include "qmgr/store/internal.h"
 
@@ -163,42 +163,57 @@ flush_folder(const struct store *store, uint64_t id, struct error *error)
 	return result;
 }
 
-/* The file's data and size become durable; its length and checksum by our own reading go into the entry. */
+/*
+ * Whether the file is as its depositor said, and will stay so: nobody can open it again, and on a file that somebody still could write a
+ * read lease cannot be had.
+ */
 static int
-flush_file(const struct store *store, struct store_batch *batch, const struct batch_entry *entry, struct error *error)
+check_file(int file, uint64_t length, struct error *error)
+{
+	struct stat status;
+
+	if (fcntl(file, F_SETLEASE, F_RDLCK) == 0)
+		fcntl(file, F_SETLEASE, F_UNLCK);
+	else if (errno == EAGAIN)
+		return error_set(error, ERROR_INVALID, "it is still open for writing");
+	if (fstat(file, &status) < 0)
+		return error_system(error, errno, "look at it");
+	if ((uint64_t)status.st_size != length)
+		return error_set(error, ERROR_INVALID, "it has %llu octets instead of %llu", (unsigned long long)status.st_size,
+		    (unsigned long long)length);
+	return 0;
+}
+
+/* The file's data and size become durable. Its checksum is the depositor's, who wrote it. */
+static int
+flush_file(struct store *store, const struct batch_entry *entry, struct error *error)
 {
 	char path[BODY_PATH_SIZE];
-	uint64_t length;
-	uint32_t crc;
-	int file, result = -1;
+	int file, result;
 
 	body_path(entry->id, path);
 	file = openat(store->bodies, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (file < 0)
 		return error_system(error, errno, "open body %s", path);
-	if (body_measure(file, &length, &crc, error) < 0)
-		error_prefix(error, "%s", path);
-	else if (length != entry->content_length)
-		error_set(error, ERROR_INVALID, "body %s has %llu octets instead of %llu", path, (unsigned long long)length,
-		    (unsigned long long)entry->content_length);
-	else if (fsync(file) < 0)
-		error_system(error, errno, "flush body %s", path);
-	else
-		result = 0;
+	result = check_file(file, entry->content_length, error);
+	if (result == 0 && fsync(file) < 0)
+		result = error_system(error, errno, "flush");
 	close(file);
 	if (result == 0)
-		record_entry_set_crc(batch->octets.data + entry->at, crc);
+		body_note_sound(store, entry->id);
+	else
+		error_prefix(error, "body %s", path);
 	return result;
 }
 
 static int
-flush_batch(const struct store *store, struct store_batch *batch, struct error *error)
+flush_batch(struct store *store, const struct store_batch *batch, struct error *error)
 {
 	bool flushed[FOLDER_COUNT] = { false };
 
 	for (uint32_t i = 0; i < batch->entry_count; i++)
 		if (batch->entries[i].kind == ENTRY_ADD && (batch->entries[i].flags & ENTRY_FILE) &&
-		    flush_file(store, batch, &batch->entries[i], error) < 0)
+		    flush_file(store, &batch->entries[i], error) < 0)
 			return -1;
 	for (uint32_t i = 0; i < batch->entry_count; i++) {
 		uint64_t id = batch->entries[i].id;

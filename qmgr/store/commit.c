@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/base/memory.h"
-#include "qmgr/store/crc32c.h"
+#include "common/base/crc32c.h"
 #include "qmgr/store/internal.h"
 
 #define GROUP_OCTETS (8 * 1024 * 1024)	/* no group grows beyond, so that a flush stays short */

@@ -228,7 +228,7 @@ make_copy(struct store *store, const struct message *message, const struct envel
 	if (error.kind == ERROR_SYSTEM && store->reader.copying.passes < PATIENT_PASSES)
 		return NULL;
 	if (error.kind != ERROR_NONE)
-		reader_report_damage(store, message, &error);
+		reader_report_damage(store, message, &message->parts[0], &error);
 	/* A content that is lost becomes a body file that is missing: the delivery will say so. */
 	if (content == NULL)
 		flags |= ENTRY_FILE;
@@ -274,6 +274,23 @@ copy_forward_done(struct store *store, const struct request *request)
 	release_claim(store, request->id);
 }
 
+/* What the disk has not read for long stands between the journal and the room that it needs: its loss is told. */
+static void
+give_up(struct store *store, const struct message *message)
+{
+	const struct part *part = &message->parts[0];
+	struct segment *segment;
+	uint32_t number = 0;
+
+	pthread_mutex_lock(&store->lock);
+	segment = journal_segment(&store->journal, part->serial);
+	if (segment != NULL)
+		number = segment->number;
+	pthread_mutex_unlock(&store->lock);
+	store_say_damaged(store, number, (uint64_t)part->record * 8, part->octets, message->id);
+	reader_drop(store, message->id);
+}
+
 static void
 copy_message(struct store *store, uint64_t id, uint64_t serial)
 {
@@ -288,9 +305,14 @@ copy_message(struct store *store, uint64_t id, uint64_t serial)
 	if (message != NULL) {
 		result = octets.length > 0 ? envelope_decode(octets.data, octets.length, &envelope, &error) :
 		    reader_load(store, message, &envelope, &error);
-		if (result == 0) {
+		message->held |= result == 1;
+		if (result >= 0) {
 			batch = make_copy(store, message, &envelope);
 			envelope_free(&envelope);
+		} else if (error.kind == ERROR_SYSTEM && message->place == MESSAGE_WAITING && store->disk_short &&
+		    copying->passes >= PATIENT_PASSES) {
+			give_up(store, message);
+			message_free(&message);
 		}
 	}
 	if (batch != NULL && batch->error == NULL) {

@@ -38,6 +38,7 @@ struct index {
 	unsigned changes;		/* in the transaction */
 	uint64_t complete;
 	uint64_t newest;
+	struct store_note note;
 	bool newest_changed;
 	bool fresh;			/* there was none when it was opened */
 	bool failed;
@@ -197,12 +198,33 @@ check_generation(struct index *index, struct error *error)
 	return 0;
 }
 
-int
-index_checkpoint(struct index *index, uint64_t complete, struct error *error)
+static int
+get_note(struct index *index, struct error *error)
 {
+	DBT key = dbt("note", 4), value;
+	int result = get(index, DATABASE_META, &key, &value, error);
+
+	if (result == 1 && value.size <= sizeof(index->note.octets)) {
+		memcpy(index->note.octets, value.data, value.size);
+		index->note.length = value.size;
+	}
+	return result < 0 ? -1 : 0;
+}
+
+const struct store_note *
+index_note(const struct index *index)
+{
+	return &index->note;
+}
+
+int
+index_checkpoint(struct index *index, uint64_t complete, const struct store_note *note, struct error *error)
+{
+	DBT key = dbt("note", 4);
 	int result;
 
-	if (put_number(index, "complete", complete, error) < 0 || put_generation(index, error) < 0 ||
+	if (put_number(index, "complete", complete, error) < 0 ||
+	    put(index, DATABASE_META, &key, note->octets, note->length, error) < 0 || put_generation(index, error) < 0 ||
 	    index_commit(index, error) < 0)
 		return -1;
 	index->complete = complete;
@@ -454,6 +476,37 @@ index_destination(struct index *index, const char *destination, int64_t now, uns
 }
 
 int
+index_turns(struct index *index, unsigned limit, void (*each)(void *context, const char *destination), void *context,
+    struct error *error)
+{
+	char next[INDEX_DESTINATION_MAX + 2] = "";
+	DBC *cursor = cursor_open(index, DATABASE_DESTINATION, error);
+	DBT key = dbt(next, 0), value = { 0 };
+	unsigned count = 0;
+	size_t length;
+	int result;
+
+	if (cursor == NULL)
+		return -1;
+	while (count < limit && (result = cursor->get(cursor, &key, &value, DB_SET_RANGE)) == 0) {
+		length = strnlen(key.data, key.size);
+		if (length > INDEX_DESTINATION_MAX || key.size != length + 1 + INDEX_TIME_SIZE + INDEX_ID_SIZE)
+			break;		/* the generation: behind all others */
+		memcpy(next, key.data, length + 1);
+		/* The first of a destination is the one that is due first. */
+		if (index_time_of((const uint8_t *)key.data + length + 1) <= 0) {
+			each(context, next);
+			count++;
+		}
+		next[length] = '\1';
+		key = dbt(next, length + 1);
+		result = 0;
+	}
+	cursor->close(cursor);
+	return count == limit || result == 0 || result == DB_NOTFOUND ? (int)count : failed(index, "turns", result, error);
+}
+
+int
 index_next_due(struct index *index, int64_t *due_out, struct error *error)
 {
 	DBC *cursor = cursor_open(index, DATABASE_DUE, error);
@@ -537,12 +590,28 @@ index_each(struct index *index, bool (*each)(void *context, struct message *mess
 
 static const char *const names[DATABASE_COUNT] = { "message", "envelope", "due", "destination", "meta" };
 
+static void *
+allocate(size_t size)
+{
+	return memory_resize(NULL, size, 1);
+}
+
+static void *
+allocate_again(void *memory, size_t size)
+{
+	return memory_resize(memory, size, 1);
+}
+
 static int
 open_environment(struct index *index, const char *home, struct error *error)
 {
 	DB_ENV *environment;
-	int result = db_env_create(&index->environment, 0);
+	int result;
 
+	/* Out of memory it would go on with pointers to nothing; so the process ends as it does everywhere else. */
+	db_env_set_func_malloc(allocate);
+	db_env_set_func_realloc(allocate_again);
+	result = db_env_create(&index->environment, 0);
 	if (result != 0) {
 		index->environment = NULL;
 		return failed(index, "create", result, error);
@@ -709,7 +778,7 @@ check_meta(struct index *index, uint64_t mailbox, struct error *error)
 		if (mark != expected)
 			return error_set(error, ERROR_DAMAGED, "index of MAIL.BOX: %s is another file", names[i]);
 	}
-	return check_generation(index, error);
+	return get_note(index, error) < 0 ? -1 : check_generation(index, error);
 }
 
 int

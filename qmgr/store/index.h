@@ -14,6 +14,7 @@
 #include "common/base/error.h"
 #include "common/mail/envelope.h"
 #include "qmgr/store/message.h"
+#include "qmgr/store/store.h"
 
 struct index;
 
@@ -51,12 +52,17 @@ int index_get(struct index *index, uint64_t id, struct message **message_out, st
 /* By the record with that sequence. Nothing happens when there is none. */
 int index_delete(struct index *index, uint64_t id, uint64_t sequence, struct error *error);
 int index_commit(struct index *index, struct error *error);
-/* Writes that it is complete up to there, commits, and flushes. */
-int index_checkpoint(struct index *index, uint64_t complete, struct error *error);
+/* Writes that it is complete up to there, and the note; commits, and flushes. */
+int index_checkpoint(struct index *index, uint64_t complete, const struct store_note *note, struct error *error);
+/* As the last checkpoint wrote it; empty when there was none. */
+const struct store_note *index_note(const struct index *index);
 
 /* Ids in the order of their due times, at most limit, those at or before now; how many. */
 int index_due(struct index *index, int64_t now, unsigned limit, uint64_t *ids, struct error *error);
 int index_destination(struct index *index, const char *destination, int64_t now, unsigned limit, uint64_t *ids,
+    struct error *error);
+/* The destinations at which somebody waits for a turn, each once, the text lent; at most limit. How many. */
+int index_turns(struct index *index, unsigned limit, void (*each)(void *context, const char *destination), void *context,
     struct error *error);
 /* Ids of parked messages after `after`. */
 int index_parked(struct index *index, uint64_t after, unsigned limit, uint64_t *ids, struct error *error);

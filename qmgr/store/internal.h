@@ -102,7 +102,7 @@ struct committer {
 
 enum request_kind {
 	REQUEST_PARK, REQUEST_TAKE_DUE, REQUEST_TAKE_DESTINATION, REQUEST_TAKE_ID, REQUEST_READ_CONTENT, REQUEST_LIST,
-	REQUEST_OPEN_BODY,
+	REQUEST_OPEN_BODY, REQUEST_TURNS,
 	REQUEST_ENTRY,			/* the committer wrote an entry of a message that is parked */
 	REQUEST_GONE,			/* a message with a row is done */
 	REQUEST_COPIED,			/* a copy was written, or dropped */
@@ -128,6 +128,7 @@ struct request {
 		store_content_cb content;
 		store_list_cb list;
 		store_file_cb file;
+		store_turn_cb turn;
 	} callback;
 	void *context;
 };
@@ -154,8 +155,10 @@ struct reader {
 	char *index_home;
 	deadline_t index_retry;
 	bool unread;			/* without an index, and a segment could not be read: more waits than the table knows */
+	bool set_apart;			/* the index is there without what the disk cannot read */
 	deadline_t checkpoint_at;
 	uint64_t checkpoint_sequence;
+	deadline_t idle_checkpoint_at;	/* for the note alone */
 	struct copying copying;
 	deadline_t disk_check;
 	deadline_t prepare_at;
@@ -168,7 +171,7 @@ struct job {
 	void (*work)(struct store *store, struct job *job);	/* frees the job */
 };
 
-#define HELPER_THREADS 3
+#define HELPER_THREADS 8
 struct helpers {
 	pthread_t threads[HELPER_THREADS];
 	unsigned started;
@@ -194,6 +197,7 @@ struct store {
 	struct message_table table;
 	uint64_t in_transit;		/* entries of parked messages that the reader has not taken in yet */
 	uint64_t applied;		/* the last sequence that the table includes */
+	struct store_note note;		/* for the next start */
 
 	struct completion_queue completions;
 	int wakeup_file;
@@ -227,7 +231,12 @@ void store_complete(struct store *store, struct completion *completion);
 void store_complete_many(struct store *store, struct completion *first, struct completion **last);
 void store_set_trouble(struct store *store, unsigned trouble, bool on);
 /* Any thread: log events by the event loop. */
-void store_say_damaged(struct store *store, uint64_t serial, uint64_t offset, uint64_t length, uint64_t id);
+void store_say_damaged(struct store *store, uint32_t number, uint64_t offset, uint64_t length, uint64_t id);
+void store_say_unreadable(struct store *store, uint32_t number, uint64_t offset, uint64_t id, const struct error *error);
+void store_say_unsure(struct store *store, uint64_t id);
+/* A segment_damage_cb of recovery: set aside, and told once. context is the store. */
+void store_found_damage(void *context, struct segment *segment, uint64_t offset, const void *octets, uint64_t length,
+    uint64_t guess_id);
 void store_say_flush_failed(struct store *store, uint32_t number, const struct error *error);
 void store_say_index_lost(struct store *store, const struct error *error);
 int store_thread_start(pthread_t *thread, void *(*main)(void *context), void *context);
@@ -276,10 +285,14 @@ void request_free(struct request *request);
  * when it is parked in the index. -1 when the index failed. */
 int reader_find(struct store *store, uint64_t id, struct message **message_out, struct buffer *envelope,
     struct error *error);
-/* The envelope as the journal has it; damage is told. -1 when there is none. */
+/* The envelope as the journal has it; damage is told. -1 when there is none. 1: a change since is lost, so recipients may have the
+ * message already that seem to wait: it is held from now on. */
 int reader_load(struct store *store, const struct message *message, struct envelope *envelope_out, struct error *error);
 /* Octets that do not verify are set aside and told, once; a disk that cannot be read now is no damage. */
-void reader_report_damage(struct store *store, const struct message *message, const struct error *error);
+void reader_report_damage(struct store *store, const struct message *message, const struct part *part,
+    const struct error *error);
+/* The message is given up: nothing of it can be read. */
+void reader_drop(struct store *store, uint64_t id);
 /* The index failed: it is closed and discarded, and what it held is found in the journal. */
 void reader_index_failed(struct store *store, const struct error *error);
 /* Messages that wait in the table go to the index; or, without one, learn when they are due. -1 when the index
@@ -292,6 +305,7 @@ void reader_know_due(struct store *store);
 /* take.c: in the reader thread */
 void take_serve(struct store *store, struct request *request);
 void list_serve(struct store *store, struct request *request);
+void turns_serve(struct store *store, struct request *request);
 void content_serve(struct store *store, struct request *request);
 void open_body_serve(struct store *store, struct request *request);
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/memory.h"
-#include "qmgr/store/crc32c.h"
+#include "common/base/crc32c.h"
 
 void
 segment_list_append(struct segment_list *list, const struct segment *segment)
@@ -483,20 +483,24 @@ envelope_take_update(struct envelope *base, struct envelope *update, bool whole)
 
 int
 message_load_envelope(struct part_reader *reader, const struct message *message, const uint32_t *numbers,
-    struct envelope *envelope_out, struct error *error)
+    struct envelope *envelope_out, const struct part **bad_out, struct error *error)
 {
 	struct record_entry entry;
 	struct envelope update;
 	int result = 0;
 
+	*bad_out = &message->parts[0];
 	envelope_init(envelope_out);
 	for (uint32_t i = 0; i < message->part_count; i++) {
 		if (message->parts[i].kind == ENTRY_HOLD)
 			continue;
 		if (part_read(reader, numbers[i], &message->parts[i], &entry, error) < 0 ||
 		    envelope_decode(entry.envelope, entry.envelope_length, i == 0 ? envelope_out : &update, error) < 0) {
-			if (i == 0 || error->kind == ERROR_SYSTEM)
+			*bad_out = &message->parts[i];
+			if (i == 0 || error->kind == ERROR_SYSTEM) {
+				envelope_free(envelope_out);
 				return -1;
+			}
 			result = 1;
 			continue;
 		}

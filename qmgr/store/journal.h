@@ -100,8 +100,9 @@ const void *part_read_raw(struct part_reader *reader, uint32_t number, const str
 void envelope_take_update(struct envelope *base, struct envelope *update, bool whole);
 
 /* The present envelope of a message from its parts. numbers: the file of each part's segment. -1 when there is none, or the disk cannot
- * be read now (ERROR_SYSTEM); 1 and an error when a later part is damaged: then recipients may be in an earlier state. */
+ * be read now (ERROR_SYSTEM); 1 and an error when a later part is damaged: then recipients may be in an earlier state.
+ * *bad_out: the part that is the reason. */
 int message_load_envelope(struct part_reader *reader, const struct message *message, const uint32_t *numbers,
-    struct envelope *envelope_out, struct error *error);
+    struct envelope *envelope_out, const struct part **bad_out, struct error *error);
 
 #endif

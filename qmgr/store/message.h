@@ -27,7 +27,7 @@ struct part {
 enum message_place {
 	MESSAGE_ACTIVE,			/* the caller has it */
 	MESSAGE_MOVING,			/* parked and in the index; here while it is copied forward */
-	MESSAGE_WAITING,		/* parked, not in the index: while there is no index, and during recovery */
+	MESSAGE_WAITING,		/* parked, not in the index: while there is none, during recovery, and what the disk cannot read */
 };
 
 struct message {
@@ -48,6 +48,7 @@ struct message {
 	bool indexed;			/* the index has a row of it */
 	bool copying;			/* a copy of it is on its way to the committer */
 	bool changed;			/* since the index' last checkpoint */
+	bool unreadable;		/* the disk cannot read it, and that was told; its row in the index, if any, is as of an active one */
 };
 
 /* Tells that a segment gained (or with a negative number lost) live octets. */

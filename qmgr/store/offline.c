@@ -35,6 +35,7 @@ struct verification {
 	void (*finding)(void *context, const struct offline_finding *finding);
 	void *context;
 	struct offline_totals *totals;
+	const struct recovery *recovery;
 };
 
 static int
@@ -126,15 +127,17 @@ in_order(const struct offline_mailbox *mailbox)
 }
 
 static int
-load(struct offline_mailbox *mailbox, const struct message *message, struct envelope *envelope, struct error *error)
+load(struct offline_mailbox *mailbox, const struct message *message, struct envelope *envelope, const struct part **bad_out,
+    struct error *error)
 {
 	uint32_t *numbers = journal_numbers(&mailbox->journal, message);
 	int result;
 
 	envelope_init(envelope);
+	*bad_out = &message->parts[0];
 	if (numbers == NULL)
 		return error_set(error, ERROR_DAMAGED, "a segment of the message is missing");
-	result = message_load_envelope(&mailbox->parts, message, numbers, envelope, error);
+	result = message_load_envelope(&mailbox->parts, message, numbers, envelope, bad_out, error);
 	free(numbers);
 	return result;
 }
@@ -149,10 +152,11 @@ offline_each(struct offline_mailbox *mailbox, bool (*callback)(void *context, co
 
 	for (size_t i = 0; i < gathering.count && more; i++) {
 		const struct message *message = gathering.list[i];
+		const struct part *bad;
 		struct envelope envelope;
 		struct store_item item = { &envelope, message->size, message->held };
 
-		if (load(mailbox, message, &envelope, error) < 0) {
+		if (load(mailbox, message, &envelope, &bad, error) < 0) {
 			result = -1;	/* the others are told all the same */
 			continue;
 		}
@@ -266,14 +270,23 @@ tell_of_segment(struct verification *verification, uint64_t id, const struct seg
 }
 
 static void
+tell_of_part(struct verification *verification, uint64_t id, const struct part *part, const char *text)
+{
+	tell_of_segment(verification, id, journal_segment(&verification->mailbox->journal, part->serial),
+	    (uint64_t)part->record * 8, text);
+}
+
+static void
 tell_damage(void *context, struct segment *segment, uint64_t offset, const void *octets, uint64_t length,
     uint64_t guess_id)
 {
-	char text[80];
+	const struct verification *verification = context;
+	const struct error *unreadable = &verification->recovery->unreadable;
+	char text[sizeof(unreadable->text)];
 
 	(void)octets;
 	if (length == 0)
-		snprintf(text, sizeof(text), "records are missing");
+		snprintf(text, sizeof(text), "%s", unreadable->kind == ERROR_NONE ? "records are missing" : unreadable->text);
 	else
 		snprintf(text, sizeof(text), "%llu octets do not verify", (unsigned long long)length);
 	tell_of_segment(context, guess_id, segment, offset, text);
@@ -297,18 +310,16 @@ static void
 verify_message(struct verification *verification, const struct message *message)
 {
 	struct offline_mailbox *mailbox = verification->mailbox;
-	const struct part *part = &message->parts[0];
-	const struct segment *segment = journal_segment(&mailbox->journal, part->serial);
-	uint64_t offset = (uint64_t)part->record * 8;
+	const struct part *bad;
 	struct record_entry entry;
 	struct envelope envelope;
 	struct error error;
 
-	if (load(mailbox, message, &envelope, &error) != 0)
-		tell_of_segment(verification, message->id, segment, offset, error.text);
+	if (load(mailbox, message, &envelope, &bad, &error) != 0)
+		tell_of_part(verification, message->id, bad, error.text);
 	envelope_free(&envelope);
 	if (read_add(mailbox, message, &entry, &error) < 0)
-		tell_of_segment(verification, message->id, segment, offset, error.text);
+		tell_of_part(verification, message->id, &message->parts[0], error.text);
 	else if (message->in_file)
 		verify_body(verification, message->id, &entry);
 }
@@ -333,14 +344,14 @@ int
 offline_verify(struct offline_mailbox *mailbox, void (*finding)(void *context, const struct offline_finding *finding),
     void *context, struct offline_totals *totals_out, struct error *error)
 {
-	struct verification verification = { mailbox, finding, context, totals_out };
 	struct gathering gathering;
 	struct journal again = mailbox->journal;
 	struct message_table table;
-	struct recovery recovery = { .journal = &again, .table = &table, .limit = UINT64_MAX, .damaged = tell_damage,
-		.context = &verification };
+	struct recovery recovery = { .journal = &again, .table = &table, .limit = UINT64_MAX, .damaged = tell_damage };
+	struct verification verification = { mailbox, finding, context, totals_out, &recovery };
 	int result;
 
+	recovery.context = &verification;
 	*totals_out = (struct offline_totals){ .messages = mailbox->table.count, .segments = mailbox->journal.used.count };
 	verify_segments(&verification);
 	again.used.list = memory_copy(again.used.list, again.used.count * sizeof(*again.used.list));

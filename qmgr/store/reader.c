@@ -19,6 +19,7 @@
 #define TICK_MS 200			/* between looks after segments and copies */
 #define COPY_TICK_MS 10			/* while copies are made */
 #define CHECKPOINT_MS 30000
+#define IDLE_CHECKPOINT_MS 600000
 #define INDEX_RETRY_MS 30000
 #define SETTLE_RETRY_MS 600000		/* it was made, and not all that waits could be read */
 #define SETTLE_COMMIT 1000		/* rows in one transaction */
@@ -94,9 +95,58 @@ reader_find(struct store *store, uint64_t id, struct message **message_out, stru
 	return 0;
 }
 
+/* The number of the file that holds the part; false when there is none. */
+static bool
+file_of(struct store *store, const struct part *part, uint32_t *number_out)
+{
+	const struct segment *segment;
+
+	pthread_mutex_lock(&store->lock);
+	segment = journal_segment(&store->journal, part->serial);
+	*number_out = segment == NULL ? 0 : segment->number;
+	pthread_mutex_unlock(&store->lock);
+	return segment != NULL;
+}
+
+/* Once for each message. */
+static void
+report_unreadable(struct store *store, uint64_t id, const struct part *part, const struct error *error)
+{
+	struct message *message;
+	uint32_t number;
+	bool told;
+
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, id);
+	told = message != NULL && message->unreadable;
+	if (message != NULL)
+		message->unreadable = true;
+	pthread_mutex_unlock(&store->lock);
+	if (!told && file_of(store, part, &number))
+		store_say_unreadable(store, number, (uint64_t)part->record * 8, id, error);
+}
+
+/* It is not tried again by itself. */
+static void
+hold_unsure(struct store *store, uint64_t id)
+{
+	struct message *message;
+	bool held;
+
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, id);
+	held = message != NULL && message->held;
+	if (message != NULL)
+		message->held = true;
+	pthread_mutex_unlock(&store->lock);
+	if (!held)
+		store_say_unsure(store, id);
+}
+
 int
 reader_load(struct store *store, const struct message *message, struct envelope *envelope_out, struct error *error)
 {
+	const struct part *bad = &message->parts[0];
 	uint32_t *numbers;
 	int result;
 
@@ -107,42 +157,38 @@ reader_load(struct store *store, const struct message *message, struct envelope 
 		error_set(error, ERROR_DAMAGED, "a segment of the message is missing");
 		result = -1;
 	} else {
-		result = message_load_envelope(&store->reader.parts, message, numbers, envelope_out, error);
+		result = message_load_envelope(&store->reader.parts, message, numbers, envelope_out, &bad, error);
 	}
 	free(numbers);
-	if (result != 0)
-		reader_report_damage(store, message, error);
-	return result < 0 ? -1 : 0;
+	if (result != 0 && error->kind == ERROR_SYSTEM)
+		report_unreadable(store, message->id, bad, error);
+	else if (result != 0)
+		reader_report_damage(store, message, bad, error);
+	if (result == 1)
+		hold_unsure(store, message->id);
+	return result;
 }
 
 void
-reader_report_damage(struct store *store, const struct message *message, const struct error *error)
+reader_report_damage(struct store *store, const struct message *message, const struct part *part, const struct error *error)
 {
-	const struct part *part = &message->parts[0];
-	const struct segment *segment;
+	uint64_t offset = (uint64_t)part->record * 8, length = 0;
 	const void *octets = NULL;
-	uint64_t length = 0;
-	uint32_t number = 0;
+	uint32_t number;
 
 	if (error->kind == ERROR_SYSTEM)
 		return;
-	pthread_mutex_lock(&store->lock);
-	segment = journal_segment(&store->journal, part->serial);
-	if (segment != NULL)
-		number = segment->number;
-	pthread_mutex_unlock(&store->lock);
-	if (segment != NULL)
+	if (file_of(store, part, &number))
 		octets = part_read_raw(&store->reader.parts, number, part, &length);
-	if (octets == NULL ||
-	    damage_set_aside(&store->journal, part->serial, (uint64_t)part->record * 8, octets, length))
-		store_say_damaged(store, part->serial, (uint64_t)part->record * 8, part->octets, message->id);
+	if (octets == NULL || damage_set_aside(&store->journal, part->serial, offset, octets, length))
+		store_say_damaged(store, number, offset, part->octets, message->id);
 }
 
-/* The message is given up: nothing of it can be read. */
-static void
-drop(struct store *store, uint64_t id)
+void
+reader_drop(struct store *store, uint64_t id)
 {
 	struct message *message;
+	struct error error;
 
 	pthread_mutex_lock(&store->lock);
 	message = message_table_find(&store->table, id);
@@ -151,6 +197,9 @@ drop(struct store *store, uint64_t id)
 		message_table_remove(&store->table, message);
 	}
 	pthread_mutex_unlock(&store->lock);
+	if (message != NULL && message->indexed && store->reader.index != NULL &&
+	    index_delete(store->reader.index, id, message->through, &error) < 0)
+		reader_index_failed(store, &error);
 	message_free(&message);
 }
 
@@ -193,6 +242,26 @@ list_ids(struct store *store, enum message_place place, bool all)
 	return list;
 }
 
+/*
+ * What the disk cannot read now stays in the table. The index gets a row that says where its entries are, or it would count as
+ * whole without it at the next start.
+ */
+static int
+set_apart(struct store *store, const struct message *clone, struct error *error)
+{
+	struct message *message;
+
+	store->reader.set_apart = true;
+	if (store->reader.index == NULL)
+		return 0;
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, clone->id);
+	if (message != NULL)
+		message->indexed = true;
+	pthread_mutex_unlock(&store->lock);
+	return index_put_active(store->reader.index, clone, error);
+}
+
 /* Puts one message that waits where it belongs. */
 static int
 settle_one(struct store *store, uint64_t id, struct error *error)
@@ -210,15 +279,16 @@ settle_one(struct store *store, uint64_t id, struct error *error)
 	pthread_mutex_unlock(&store->lock);
 	if (clone == NULL)
 		return 0;
-	if (reader_load(store, clone, &envelope, error) < 0) {
-		/* What only cannot be read now stays in the table. An index without it would count as whole at the next start. */
-		if (error->kind == ERROR_SYSTEM)
-			result = store->reader.index != NULL ? -1 : 0;
-		else
-			drop(store, id);
+	result = reader_load(store, clone, &envelope, error);
+	if (result < 0) {
+		result = error->kind == ERROR_SYSTEM ? set_apart(store, clone, error) : 0;
+		if (error->kind != ERROR_SYSTEM)
+			reader_drop(store, id);
 		message_free(&clone);
 		return result;
 	}
+	clone->held |= result == 1;
+	result = 0;
 	index_keys_make(&envelope, &keys);
 	if (store->reader.index != NULL) {
 		envelope_encode(&envelope, NULL, &octets);
@@ -248,6 +318,7 @@ reader_settle(struct store *store, struct error *error)
 	struct id_list list = list_ids(store, MESSAGE_WAITING, false);
 	int result = 0;
 
+	store->reader.set_apart = false;
 	/* In the order of ids journal and index are read and written nearly in sequence. */
 	qsort(list.ids, list.count, sizeof(*list.ids), by_id);
 	for (size_t i = 0; i < list.count && result == 0; i++) {
@@ -256,6 +327,8 @@ reader_settle(struct store *store, struct error *error)
 			result = index_commit(store->reader.index, error);
 	}
 	free(list.ids);
+	if (store->reader.set_apart)
+		store->reader.index_retry = deadline_after_ms(SETTLE_RETRY_MS);
 	if (result == 0 && store->reader.index != NULL)
 		result = index_commit(store->reader.index, error);
 	return result;
@@ -300,8 +373,9 @@ read_what_was_parked(struct store *store)
 	struct id_list known, new = { NULL, 0, MESSAGE_WAITING, true };
 	struct merging merging = { store, &known, &new, NULL };
 	struct journal snapshot;
-	struct recovery recovery = { .journal = &snapshot, .table = &table };
+	struct recovery recovery = { .journal = &snapshot, .table = &table, .damaged = store_found_damage, .context = store };
 	struct error error;
+	bool told = store->reader.unread;
 
 	message_table_init(&table);
 	pthread_mutex_lock(&store->lock);
@@ -316,10 +390,10 @@ read_what_was_parked(struct store *store)
 	recovery_run(&recovery, &error);
 	store->reader.unread = recovery.unreadable.kind != ERROR_NONE;
 	merging.found = memory_new(table.count, sizeof(*merging.found));
-	if (store->reader.unread)
-		store_say_index_lost(store, &recovery.unreadable);
-	else
+	if (!store->reader.unread)
 		message_table_each(&table, merge_one, &merging);
+	else if (!told)
+		store_say_index_lost(store, &recovery.unreadable);
 	for (size_t i = 0; i < new.count; i++)
 		message_table_remove(&table, merging.found[i]);
 	pthread_mutex_lock(&store->lock);
@@ -347,28 +421,39 @@ reader_index_failed(struct store *store, const struct error *error)
 	reader_settle(store, &ignored);
 }
 
+/* Whether there is an index now, as yet an empty one. */
+static bool
+open_again(struct store *store)
+{
+	struct reader *reader = &store->reader;
+	struct error error;
+
+	if (reader->unread)
+		read_what_was_parked(store);
+	reader->index_retry = deadline_after_ms(reader->unread ? SETTLE_RETRY_MS : INDEX_RETRY_MS);
+	if (store->disk_short || reader->unread)
+		return false;
+	index_discard(reader->index_home);
+	if (index_open(reader->index_home, store->journal.mailbox, &reader->index, &error) < 0)
+		reader->index = NULL;
+	return reader->index != NULL;
+}
+
+/* Makes an index when there is none, and tries once more to read what it lacks. */
 static void
 try_index_again(struct store *store)
 {
 	struct reader *reader = &store->reader;
 	struct error error;
 
-	if (reader->index != NULL || !deadline_passed(reader->index_retry))
+	if ((reader->index != NULL && !reader->set_apart) || !deadline_passed(reader->index_retry) ||
+	    (reader->index == NULL && !open_again(store)))
 		return;
-	reader->index_retry = deadline_after_ms(INDEX_RETRY_MS);
-	if (reader->unread)
-		read_what_was_parked(store);
-	if (store->disk_short || reader->unread)
-		return;
-	index_discard(reader->index_home);
-	if (index_open(reader->index_home, store->journal.mailbox, &reader->index, &error) < 0) {
-		reader->index = NULL;
-		return;
-	}
 	if (reader_settle(store, &error) < 0) {
 		reader_index_failed(store, &error);
 		reader->index_retry = deadline_after_ms(SETTLE_RETRY_MS);
 	}
+	reader_know_due(store);
 	reader->checkpoint_at = 0;
 }
 
@@ -384,7 +469,7 @@ note_changed(void *context, struct message *message)
 {
 	struct snapshot *snapshot = context;
 
-	if (message->place != MESSAGE_ACTIVE || !message->changed)
+	if ((message->place != MESSAGE_ACTIVE && !message->unreadable) || !message->changed)
 		return;
 	message->changed = false;
 	message->indexed = true;
@@ -399,6 +484,7 @@ checkpoint(struct store *store)
 {
 	struct reader *reader = &store->reader;
 	struct snapshot snapshot = { NULL, 0 };
+	struct store_note note;
 	struct request *before;
 	struct error error;
 	uint64_t sequence;
@@ -406,6 +492,7 @@ checkpoint(struct store *store)
 
 	pthread_mutex_lock(&store->lock);
 	sequence = store->applied;
+	note = store->note;
 	snapshot.list = memory_new(store->table.count, sizeof(struct message *));
 	message_table_each(&store->table, note_changed, &snapshot);
 	pthread_mutex_lock(&reader->lock);
@@ -423,10 +510,11 @@ checkpoint(struct store *store)
 	if (result < 0)
 		reader_index_failed(store, &error);
 	serve_list(store, before);
-	if (reader->index != NULL && index_checkpoint(reader->index, sequence, &error) < 0)
+	if (reader->index != NULL && index_checkpoint(reader->index, sequence, &note, &error) < 0)
 		reader_index_failed(store, &error);
 	reader->checkpoint_sequence = sequence;
 	reader->checkpoint_at = deadline_after_ms(CHECKPOINT_MS);
+	reader->idle_checkpoint_at = deadline_after_ms(IDLE_CHECKPOINT_MS);
 }
 
 /* ---- requests ---- */
@@ -472,13 +560,34 @@ count_nothing(void *context, uint64_t serial, int64_t octets)
 	(void)octets;
 }
 
+/* What the entry says about recipients. False when it cannot be read: without it they might get the message once more. */
+static bool
+take_update(struct store *store, const struct request *request, struct envelope *envelope)
+{
+	struct message unknown = { .id = request->id };
+	struct envelope update;
+	struct record_entry entry;
+	struct error error;
+
+	if (part_read(&store->reader.parts, request->number, &request->part, &entry, &error) == 0 &&
+	    envelope_decode(entry.envelope, entry.envelope_length, &update, &error) == 0) {
+		envelope_take_update(envelope, &update, (entry.flags & ENTRY_WHOLE) != 0);
+		return true;
+	}
+	if (error.kind == ERROR_SYSTEM)
+		report_unreadable(store, request->id, &request->part, &error);
+	else
+		reader_report_damage(store, &unknown, &request->part, &error);
+	hold_unsure(store, request->id);
+	return false;
+}
+
 /* Something was recorded about a message that is parked. counted: its live octets are the table's affair. */
 static int
 change_row(struct store *store, const struct request *request, bool counted, struct message *row,
     struct buffer *octets, struct error *error)
 {
-	struct envelope envelope, update;
-	struct record_entry entry;
+	struct envelope envelope;
 	struct index_keys keys;
 	struct segment *segment;
 	bool changed;
@@ -492,10 +601,8 @@ change_row(struct store *store, const struct request *request, bool counted, str
 		return 0;
 	if (envelope_decode(octets->data, octets->length, &envelope, error) < 0)
 		return -1;
-	if (request->part.kind == ENTRY_UPDATE &&
-	    part_read(&store->reader.parts, request->number, &request->part, &entry, error) == 0 &&
-	    envelope_decode(entry.envelope, entry.envelope_length, &update, error) == 0)
-		envelope_take_update(&envelope, &update, (entry.flags & ENTRY_WHOLE) != 0);
+	if (request->part.kind == ENTRY_UPDATE && !take_update(store, request, &envelope))
+		row->held = true;
 	index_keys_make(&envelope, &keys);
 	buffer_clear(octets);
 	envelope_encode(&envelope, NULL, octets);
@@ -583,6 +690,9 @@ serve(struct store *store, struct request *request)
 	case REQUEST_LIST:
 		list_serve(store, request);
 		break;
+	case REQUEST_TURNS:
+		turns_serve(store, request);
+		break;
 	case REQUEST_OPEN_BODY:
 		open_body_serve(store, request);
 		break;
@@ -662,7 +772,7 @@ tend(struct store *store)
 	copy_forward_step(store);
 	try_index_again(store);
 	pthread_mutex_lock(&store->lock);
-	news = store->applied != reader->checkpoint_sequence;
+	news = store->applied != reader->checkpoint_sequence || deadline_passed(reader->idle_checkpoint_at);
 	pthread_mutex_unlock(&store->lock);
 	if (reader->index != NULL && news && deadline_passed(reader->checkpoint_at))
 		checkpoint(store);

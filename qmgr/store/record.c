@@ -4,7 +4,7 @@
 #include <endian.h>
 #include <string.h>
 
-#include "qmgr/store/crc32c.h"
+#include "common/base/crc32c.h"
 
 #define MAGIC 0x4345524du
 #define TYPE_BATCH 1

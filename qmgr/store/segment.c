@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/memory.h"
-#include "qmgr/store/crc32c.h"
+#include "common/base/crc32c.h"
 
 #define VERSION 1
 #define READ_CHUNK (1024 * 1024)

@@ -204,7 +204,8 @@ store_set_trouble(struct store *store, unsigned trouble, bool on)
 struct saying {
 	struct completion completion;
 	enum log_event_number event;
-	uint64_t serial, offset, length, id;
+	uint32_t number;
+	uint64_t offset, length, id;
 	struct error error;
 };
 
@@ -213,12 +214,20 @@ saying_run(struct store *store, struct completion *completion)
 {
 	struct saying *saying = (struct saying *)completion;
 
+	char segment[SEGMENT_NAME_SIZE];
+
 	(void)store;
+	segment_name(saying->number, segment);
 	if (saying->event == LOG_QUEUE_DAMAGED)
-		log_event(LOG_QUEUE_DAMAGED, log_number((int64_t)saying->serial), log_number((int64_t)saying->offset),
-		    log_number((int64_t)saying->length), saying->id == 0 ? "-" : log_id(saying->id));
+		log_event(LOG_QUEUE_DAMAGED, segment, log_number((int64_t)saying->offset), log_number((int64_t)saying->length),
+		    saying->id == 0 ? "-" : log_id(saying->id));
+	else if (saying->event == LOG_QUEUE_UNREADABLE)
+		log_event(LOG_QUEUE_UNREADABLE, segment, log_number((int64_t)saying->offset), log_id(saying->id),
+		    saying->error.text);
+	else if (saying->event == LOG_MESSAGE_UNSURE)
+		log_event(LOG_MESSAGE_UNSURE, log_id(saying->id));
 	else if (saying->event == LOG_QUEUE_FLUSH_FAILED)
-		log_event(LOG_QUEUE_FLUSH_FAILED, log_number((int64_t)saying->serial), saying->error.text);
+		log_event(LOG_QUEUE_FLUSH_FAILED, segment, saying->error.text);
 	else
 		log_event(LOG_QUEUE_INDEX_LOST, saying->error.text);
 	free(saying);
@@ -235,14 +244,35 @@ saying_new(enum log_event_number event)
 }
 
 void
-store_say_damaged(struct store *store, uint64_t serial, uint64_t offset, uint64_t length, uint64_t id)
+store_say_damaged(struct store *store, uint32_t number, uint64_t offset, uint64_t length, uint64_t id)
 {
 	struct saying *saying = saying_new(LOG_QUEUE_DAMAGED);
 
 	store->damages++;
-	saying->serial = serial;
+	saying->number = number;
 	saying->offset = offset;
 	saying->length = length;
+	saying->id = id;
+	store_complete(store, &saying->completion);
+}
+
+void
+store_say_unreadable(struct store *store, uint32_t number, uint64_t offset, uint64_t id, const struct error *error)
+{
+	struct saying *saying = saying_new(LOG_QUEUE_UNREADABLE);
+
+	saying->number = number;
+	saying->offset = offset;
+	saying->id = id;
+	saying->error = *error;
+	store_complete(store, &saying->completion);
+}
+
+void
+store_say_unsure(struct store *store, uint64_t id)
+{
+	struct saying *saying = saying_new(LOG_MESSAGE_UNSURE);
+
 	saying->id = id;
 	store_complete(store, &saying->completion);
 }
@@ -253,7 +283,7 @@ store_say_flush_failed(struct store *store, uint32_t number, const struct error 
 	struct saying *saying = saying_new(LOG_QUEUE_FLUSH_FAILED);
 
 	store->flush_failures++;
-	saying->serial = number;
+	saying->number = number;
 	saying->error = *error;
 	store_complete(store, &saying->completion);
 }
@@ -290,14 +320,15 @@ found_added(void *context, uint64_t id)
 	recent_add(store->recent, id);
 }
 
-static void
-found_damage(void *context, struct segment *segment, uint64_t offset, const void *octets, uint64_t length,
+void
+store_found_damage(void *context, struct segment *segment, uint64_t offset, const void *octets, uint64_t length,
     uint64_t guess_id)
 {
 	struct store *store = context;
 
-	if (damage_set_aside(&store->journal, segment->serial, offset, octets, length))
-		store_say_damaged(store, segment->serial, offset, length, guess_id);
+	/* Of what is missing nothing can be set aside. */
+	if (length == 0 || damage_set_aside(&store->journal, segment->serial, offset, octets, length))
+		store_say_damaged(store, segment->number, offset, length, guess_id);
 }
 
 /* The index is of use if it belongs to this journal and does not claim more than that has. */
@@ -338,7 +369,7 @@ static int
 recover(struct store *store, struct error *unreadable)
 {
 	struct recovery recovery = { .journal = &store->journal, .table = &store->table, .limit = UINT64_MAX,
-		.added = found_added, .damaged = found_damage, .context = store };
+		.added = found_added, .damaged = store_found_damage, .context = store };
 	struct error error;
 	int result;
 
@@ -384,7 +415,7 @@ fill_index(struct store *store)
 	struct error error;
 
 	if (reader_settle(store, &error) == 0 && store->reader.index != NULL &&
-	    index_checkpoint(store->reader.index, store->applied, &error) == 0)
+	    index_checkpoint(store->reader.index, store->applied, &store->note, &error) == 0)
 		return 0;
 	if (store->reader.index == NULL)
 		return 0;
@@ -418,6 +449,7 @@ summarize(struct store *store)
 	store->summary.messages = counting.count;
 	store->summary.segments = store->journal.used.count;
 	store->summary.written_ms = store->journal.written_ms;
+	store->summary.note = store->note;
 }
 
 static int
@@ -507,6 +539,8 @@ store_open(const struct store_options *options, struct event_base *base, const s
 		arc4random_buf(&store->journal.mailbox, sizeof(store->journal.mailbox));
 	store->reader.parts.mailbox = store->journal.mailbox;
 	open_index(store);
+	if (store->reader.index != NULL)
+		store->note = *index_note(store->reader.index);
 	if (recover(store, error) < 0 || begin_epoch(store, error) < 0)
 		goto failed;
 	fill_index(store);
@@ -514,6 +548,7 @@ store_open(const struct store_options *options, struct event_base *base, const s
 	reader_know_due(store);
 	summarize(store);
 	store->reader.checkpoint_sequence = store->applied;
+	store->reader.idle_checkpoint_at = deadline_after_ms(0);
 	if (start_threads(store, error) < 0)
 		goto failed;
 	*summary = store->summary;
@@ -587,6 +622,14 @@ store_close(struct store **closed)
 }
 
 /* ---- small questions ---- */
+
+void
+store_keep_note(struct store *store, const struct store_note *note)
+{
+	pthread_mutex_lock(&store->lock);
+	store->note = *note;
+	pthread_mutex_unlock(&store->lock);
+}
 
 bool
 store_knows(struct store *store, uint64_t id)

@@ -47,6 +47,13 @@ struct store_events {
 	void (*accepting)(void *context, bool accepting, const char *text);
 };
 
+/* A few octets of the caller's that the next start gets back. */
+#define STORE_NOTE_MAX 256
+struct store_note {
+	size_t length;
+	uint8_t octets[STORE_NOTE_MAX];
+};
+
 /* What the start found. */
 struct store_summary {
 	uint64_t epoch;			/* greater than at any start before, durable before store_open() returns */
@@ -55,6 +62,7 @@ struct store_summary {
 	uint64_t replayed;		/* records read behind the index */
 	uint64_t damaged;		/* records that did not verify and were set aside */
 	int64_t written_ms;		/* wall time of the last write before, INT64_MIN: never */
+	struct store_note note;		/* empty: none was kept, or it was lost with the index */
 };
 
 /*
@@ -69,15 +77,19 @@ void store_close(struct store **store);
 
 bool store_accepts(const struct store *store);
 
+/* Keeps the note for the next start, in place of the one before. It is written with the index: within a minute while there is
+ * work, within ten otherwise, and at the close. */
+void store_keep_note(struct store *store, const struct store_note *note);
+
 /* ---- changing: batches ---- */
 
 struct store_batch;
 struct store_batch *store_batch_new(struct store *store);
-/* A new message. content is held until the commit, or NULL when the body is the file of store_body_create(), body_length octets long; the
- * store reads the file's length and checksum itself and flushes it before the record. The envelope is encoded now. Batches are written
+/* A new message. content is held until the commit, or NULL when the body is the file of store_body_create(), body_length octets long with
+ * that CRC-32C; the store looks at the length only and flushes the file before the record. The envelope is encoded now. Batches are written
  * in the order of store_commit(), but one with a file takes longer: say nothing more about its message before it succeeded. */
 void store_batch_add(struct store_batch *batch, const struct envelope *envelope, struct store_content *content,
-    uint64_t body_length);
+    uint64_t body_length, uint32_t body_checksum);
 /* The state of some recipients changed, or recipients were added: those with chosen[i] (recipient_count flags) are recorded whole. */
 void store_batch_update(struct store_batch *batch, const struct envelope *envelope, const bool *chosen);
 /* An administrator holds or releases the message. */
@@ -119,6 +131,10 @@ void store_take_due(struct store *store, int64_t now_ms, unsigned limit, store_t
  * that waits_for_turn is due at once, whatever its next_attempt_ms. */
 void store_take_destination(struct store *store, const char *destination, int64_t now_ms, unsigned limit,
     store_take_cb callback, void *context);
+/* The destinations at which parked recipients wait for a turn, each once, at most limit; at the end the callback comes once more with
+ * NULL. Without an index none is known. */
+typedef void (*store_turn_cb)(void *context, const char *destination);
+void store_turns(struct store *store, unsigned limit, store_turn_cb callback, void *context);
 /* One message by id, held or not. */
 void store_take_id(struct store *store, uint64_t id, store_take_cb callback, void *context);
 /* The earliest next attempt of all parked messages that are not held; INT64_MAX when there is none. Kept in memory. */

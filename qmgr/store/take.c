@@ -136,9 +136,9 @@ take_row(struct store *store, uint64_t id, struct answer *answer, struct error *
 	return result < 0 ? -1 : 0;
 }
 
-/* It could not be read: at another time, perhaps. */
+/* It could not be read, or is held now: at another time, perhaps. */
 static void
-wait_again(struct store *store, uint64_t id)
+wait_again(struct store *store, uint64_t id, int64_t now)
 {
 	struct message *message;
 
@@ -146,18 +146,19 @@ wait_again(struct store *store, uint64_t id)
 	message = message_table_find(&store->table, id);
 	if (message != NULL) {
 		message->place = MESSAGE_WAITING;
-		message->due = clock_wall_ms() + UNREADABLE_WAIT_MS;
+		message->due = now + UNREADABLE_WAIT_MS;
 	}
 	pthread_mutex_unlock(&store->lock);
 }
 
 /* From the table and the journal. */
 static void
-take_waiting(struct store *store, uint64_t id, struct answer *answer)
+take_waiting(struct store *store, uint64_t id, const struct request *request, struct answer *answer)
 {
 	struct message *message, *clone = NULL;
 	struct envelope envelope;
 	struct error error;
+	int result = -1;
 
 	pthread_mutex_lock(&store->lock);
 	message = message_table_find(&store->table, id);
@@ -166,11 +167,17 @@ take_waiting(struct store *store, uint64_t id, struct answer *answer)
 		clone = message_clone(message);
 	}
 	pthread_mutex_unlock(&store->lock);
-	if (clone != NULL && reader_load(store, clone, &envelope, &error) == 0) {
+	if (clone != NULL)
+		result = reader_load(store, clone, &envelope, &error);
+	if (clone != NULL && result < 0)
+		answer_fail(answer, &error);
+	if (result == 0 || (result == 1 && request->kind == REQUEST_TAKE_ID)) {
+		clone->held |= result == 1;
 		answer_add(answer, &envelope, clone);
 	} else if (clone != NULL) {
-		answer_fail(answer, &error);
-		wait_again(store, id);
+		if (result == 1)
+			envelope_free(&envelope);
+		wait_again(store, id, request->now);
 	}
 	message_free(&clone);
 }
@@ -260,12 +267,12 @@ take_serve(struct store *store, struct request *request)
 		if (count < 0)
 			reader_index_failed(store, &error);
 	}
-	if (store->reader.index == NULL && request->kind == REQUEST_TAKE_ID) {
-		take_waiting(store, request->id, answer);
+	if (request->kind == REQUEST_TAKE_ID && answer->count == 0) {
+		take_waiting(store, request->id, request, answer);
 	} else if (store->reader.index == NULL && request->kind == REQUEST_TAKE_DUE && answer->count == 0) {
 		count = (int)waiting_ids(store, request, ids);
 		for (int i = 0; i < count; i++)
-			take_waiting(store, ids[i], answer);
+			take_waiting(store, ids[i], request, answer);
 	}
 	free(ids);
 	reader_know_due(store);
@@ -286,7 +293,7 @@ list_one(struct store *store, uint64_t id, struct answer *answer, struct error *
 	if (reader_find(store, id, &message, &octets, error) == 0 && message != NULL)
 		result = octets.length > 0 ? envelope_decode(octets.data, octets.length, &envelope, error) :
 		    reader_load(store, message, &envelope, error);
-	if (result == 0)
+	if (result >= 0)
 		answer_add(answer, &envelope, message);
 	message_free(&message);
 	buffer_free(&octets);
@@ -314,6 +321,52 @@ list_serve(struct store *store, struct request *request)
 		list_one(store, ids[i], answer, &error);
 	free(ids);
 	answer->completion.run = answer_list;
+	store_complete(store, &answer->completion);
+}
+
+/* ---- destinations ---- */
+
+struct turns_answer {
+	struct completion completion;
+	store_turn_cb callback;
+	void *context;
+	struct buffer names;		/* each with its NUL */
+};
+
+static void
+turns_run(struct store *store, struct completion *completion)
+{
+	struct turns_answer *answer = (struct turns_answer *)completion;
+	const char *next = answer->names.data, *end = next + answer->names.length;
+
+	for (; next < end && !store->closing; next += strlen(next) + 1)
+		answer->callback(answer->context, next);
+	if (!store->closing)
+		answer->callback(answer->context, NULL);
+	buffer_free(&answer->names);
+	free(answer);
+}
+
+static void
+add_turn(void *context, const char *destination)
+{
+	struct turns_answer *answer = context;
+
+	buffer_append(&answer->names, destination, strlen(destination) + 1);
+}
+
+void
+turns_serve(struct store *store, struct request *request)
+{
+	struct turns_answer *answer = memory_new(1, sizeof(*answer));
+	struct error error;
+
+	answer->callback = request->callback.turn;
+	answer->context = request->context;
+	buffer_init(&answer->names, 0);
+	if (store->reader.index != NULL && index_turns(store->reader.index, request->limit, add_turn, answer, &error) < 0)
+		reader_index_failed(store, &error);
+	answer->completion.run = turns_run;
 	store_complete(store, &answer->completion);
 }
 
@@ -368,7 +421,7 @@ read_content(struct store *store, uint64_t id, struct error *error)
 			content = part_read_content(&store->reader.parts, &message->parts[0], &entry, error);
 		free(numbers);
 		if (content == NULL)
-			reader_report_damage(store, message, error);
+			reader_report_damage(store, message, &message->parts[0], error);
 	}
 	message_free(&message);
 	return content;

@@ -47,6 +47,16 @@ def cpu_seconds(pid):
     return ticks / TICK
 
 
+def cpu_by_program(pid):
+    """The same by program; of those that run."""
+    spent = {}
+    for member in tree(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            name, _, fields = pathlib.Path(f"/proc/{member}/stat").read_text().partition("(")[2].rpartition(")")
+            spent[name] = spent.get(name, 0) + sum(int(value) for value in fields.split()[11:13]) / TICK
+    return spent
+
+
 def memory_kib(pid):
     """Proportional set size of a process tree."""
     total = 0

@@ -5,10 +5,11 @@
  * distinct Message-IDs, so that a copy cannot hide a loss, and acknowledges at once (TCP_QUICKACK), so that a
  * server without TCP_NODELAY does not wait for delayed acknowledgements. Loopback only.
  *
- * usage: sink PORT WARM-UP COUNT TIMES
+ * usage: sink PORT WARM-UP COUNT TIMES DELAY
  * After WARM-UP messages it says "warm"; after COUNT further distinct ones "done", with the wall time of the last
- * and the number of copies. TIMES gets a line "time message-id" for each of the COUNT. It ends at the end of its
- * standard input.
+ * and the number of copies. TIMES gets a line "time recipients message-id" for each message after the WARM-UP, copies
+ * too, a little after it came. Each message is acknowledged DELAY milliseconds after it came. It ends at the end of
+ * its standard input.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +31,7 @@
 #define LINE_MAX_OCTETS 2048
 #define ID_MAX 200
 #define EVENTS_MAX 256
+#define FLUSH_MILLISECONDS 50		/* TIMES is written after so long without an event */
 
 /* In a body: where in the end of data, CRLF . CRLF, the octets stand. */
 enum place { IN_LINE, LINE_START, AFTER_DOT, AFTER_DOT_CR };
@@ -44,6 +46,9 @@ struct session {
 	size_t line_length;
 	char replies[8192];
 	size_t replies_length;
+	long recipients;
+	double due;			/* when a late reply is to be sent; 0: there is none */
+	struct session *next, **link;	/* among those with one, the earliest first */
 };
 
 static struct {
@@ -52,7 +57,11 @@ static struct {
 	uint64_t *seen;		/* open addressing over hashes of Message-IDs; 0: free */
 	size_t seen_size;
 	double last;
+	double delay;			/* seconds */
+	bool unwritten;			/* something in times is not in its file */
 } count;
+
+static struct session *late_first, **late_last = &late_first;
 
 static double
 wall_time(void)
@@ -99,6 +108,10 @@ message_arrived(struct session *session)
 
 	session->header[session->header_length] = '\0';
 	read_message_id(session, id);
+	if (count.warm_up == 0) {
+		fprintf(count.times, "%.6f %ld %s\n", now, session->recipients, id);
+		count.unwritten = true;
+	}
 	for (const char *octet = id; *octet != '\0'; octet++)
 		hash = (hash ^ (unsigned char)*octet) * 1099511628211u;
 	if (remember(hash)) {
@@ -113,7 +126,6 @@ message_arrived(struct session *session)
 		return;
 	}
 	count.last = now;
-	fprintf(count.times, "%.6f %s\n", now, id);
 	if (++count.distinct == count.expected) {
 		fflush(count.times);
 		printf("done %.6f %ld\n", count.last, count.copies);
@@ -192,6 +204,12 @@ take_command(struct session *session)
 		session->place = LINE_START;
 		session->header[0] = '\n';
 		session->header_length = 1;
+	} else if (strncasecmp(line, "MAIL", 4) == 0) {
+		session->recipients = 0;
+		reply(session, "250 2.0.0 ok\r\n");
+	} else if (strncasecmp(line, "RCPT", 4) == 0) {
+		session->recipients++;
+		reply(session, "250 2.0.0 ok\r\n");
 	} else if (strncasecmp(line, "QUIT", 4) == 0) {
 		reply(session, "221 bye\r\n");
 		return false;
@@ -199,6 +217,55 @@ take_command(struct session *session)
 		reply(session, "250 2.0.0 ok\r\n");
 	}
 	return true;
+}
+
+static void
+unlink_late(struct session *session)
+{
+	if (session->due == 0)
+		return;
+	session->due = 0;
+	*session->link = session->next;
+	if (session->next != NULL)
+		session->next->link = session->link;
+	else
+		late_last = session->link;
+}
+
+static void
+acknowledge(struct session *session)
+{
+	reply(session, "250 2.0.0 ok\r\n");
+	if (count.delay == 0 || session->due != 0)
+		return;
+	session->due = wall_time() + count.delay;
+	session->next = NULL;
+	session->link = late_last;
+	*late_last = session;
+	late_last = &session->next;
+}
+
+static void
+end_session(struct session *session)
+{
+	unlink_late(session);
+	close(session->socket);
+	free(session);
+}
+
+/* Sends the replies whose time has come; milliseconds until the next, -1 when there is none. */
+static int
+send_late(void)
+{
+	struct session *session;
+	double now = wall_time();
+
+	while ((session = late_first) != NULL && session->due <= now) {
+		unlink_late(session);
+		if (!send_replies(session))
+			end_session(session);
+	}
+	return late_first == NULL ? -1 : (int)((late_first->due - now) * 1000) + 1;
 }
 
 /* False when the session is over. */
@@ -213,7 +280,7 @@ take_octets(struct session *session, const char *octets, size_t length)
 			i += take_body(session, octets + i, length - i);
 			if (!session->in_body) {
 				message_arrived(session);
-				reply(session, "250 2.0.0 ok\r\n");
+				acknowledge(session);
 			}
 		} else if (octets[i] != '\n') {
 			if (session->line_length < sizeof(session->line) - 1)
@@ -226,7 +293,7 @@ take_octets(struct session *session, const char *octets, size_t length)
 			i++;
 		}
 	}
-	return send_replies(session) && goes_on;
+	return (session->due != 0 || send_replies(session)) && goes_on;
 }
 
 static void
@@ -240,8 +307,7 @@ serve(struct session *session)
 		return;
 	if (length > 0 && take_octets(session, octets, (size_t)length))
 		return;
-	close(session->socket);
-	free(session);
+	end_session(session);
 }
 
 static void
@@ -282,14 +348,15 @@ main(int argc, char **argv)
 	struct epoll_event events[EVENTS_MAX], event = { .events = EPOLLIN };
 	int poll = epoll_create1(0), listener;
 
-	if (argc != 5) {
-		fputs("usage: sink PORT WARM-UP COUNT TIMES\n", stderr);
+	if (argc != 6) {
+		fputs("usage: sink PORT WARM-UP COUNT TIMES DELAY\n", stderr);
 		return 2;
 	}
 	listener = open_listener(argv[1]);
 	count.warm_up = atol(argv[2]);
 	count.expected = atol(argv[3]);
 	count.times = fopen(argv[4], "w");
+	count.delay = atof(argv[5]) / 1000;
 	for (count.seen_size = 65536; count.seen_size < (size_t)(count.warm_up + count.expected) * 4;)
 		count.seen_size *= 2;
 	count.seen = calloc(count.seen_size, sizeof(*count.seen));
@@ -299,8 +366,15 @@ main(int argc, char **argv)
 	puts("ready");
 	fflush(stdout);
 	for (;;) {
-		int ready = epoll_wait(poll, events, EVENTS_MAX, -1);
+		int wait = send_late(), ready;
 
+		if (count.unwritten && (wait < 0 || wait > FLUSH_MILLISECONDS))
+			wait = FLUSH_MILLISECONDS;
+		ready = epoll_wait(poll, events, EVENTS_MAX, wait);
+		if (ready == 0 && count.unwritten) {
+			fflush(count.times);
+			count.unwritten = false;
+		}
 		for (int i = 0; i < ready; i++) {
 			if (events[i].data.ptr == &count)
 				return 0;

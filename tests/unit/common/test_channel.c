@@ -18,6 +18,10 @@
 #include "common/ipc/channel.h"
 #include "common/ipc/deposit.h"
 
+#define GREETING_LENGTH 15
+#define BLOCK_LENGTH 9		/* of a deposit_block */
+#define BEGIN_LENGTH 37		/* of a deposit_begin without data */
+
 struct end {
 	struct channel *channel;
 	unsigned closed;
@@ -121,8 +125,8 @@ on_body(void *context, struct channel *channel, const struct deposit_body *messa
 {
 	struct end *end = context;
 
-	assert_true(send_deposit_body_answer(channel,
-	    &(struct deposit_body_answer){ .id = message->id, .file = end->file }));
+	/* Refused when the peer has gone. */
+	send_deposit_body_answer(channel, &(struct deposit_body_answer){ .id = message->id, .file = end->file });
 }
 
 static void
@@ -198,7 +202,10 @@ send_raw(struct fixture *fixture, const void *data, size_t length)
 static void
 send_greeting_raw(struct fixture *fixture)
 {
-	send_raw(fixture, "\0\7\0\0\0deposit\0\1\0", 15);
+	char greeting[] = "\0\7\0\0\0deposit\0v";
+
+	greeting[GREETING_LENGTH - 2] = (char)deposit_protocol.version;
+	send_raw(fixture, greeting, GREETING_LENGTH);
 }
 
 static void
@@ -260,7 +267,7 @@ run_for(struct fixture *fixture, unsigned milliseconds)
 }
 
 static void
-packets_that_may_linger_wait_for_their_time_a_full_batch_or_a_flush(void **state)
+messages_that_may_linger_wait_for_their_time_a_full_packet_or_a_flush(void **state)
 {
 	struct fixture *fixture = *state;
 	struct deposit_block block = { .first_id = 1 };
@@ -275,14 +282,59 @@ packets_that_may_linger_wait_for_their_time_a_full_batch_or_a_flush(void **state
 	channel_flush(fixture->server.channel);
 	turn(fixture);
 	assert_int_equal(fixture->asker.blocks, 1);
-	for (unsigned i = 0; i < 40; i++)
+	for (unsigned i = 0; i < IPC_PACKET_MAX / BLOCK_LENGTH; i++)
 		assert_true(send_deposit_block(fixture->server.channel, &block));
 	turn(fixture);
-	assert_int_equal(fixture->asker.blocks, 41);
+	assert_int_equal(fixture->asker.blocks, 1 + IPC_PACKET_MAX / BLOCK_LENGTH);
 	channel_set_linger(fixture->server.channel, 1);
 	assert_true(send_deposit_block(fixture->server.channel, &block));
 	run_for(fixture, 200);
-	assert_int_equal(fixture->asker.blocks, 42);
+	assert_int_equal(fixture->asker.blocks, 2 + IPC_PACKET_MAX / BLOCK_LENGTH);
+}
+
+static void
+messages_of_one_turn_share_packets_and_one_with_a_descriptor_travels_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	static char packet[IPC_PACKET_MAX + 1];
+	struct deposit_block block = { .first_id = 1 };
+
+	open_server(fixture);
+	channel_flush(fixture->server.channel);
+	assert_int_equal(recv(fixture->sockets[0], packet, sizeof(packet), 0), GREETING_LENGTH);
+	send_greeting_raw(fixture);
+	send_raw(fixture, "\7\1\0\0\0\0\0\0\0", 9);		/* deposit_body */
+	assert_true(send_deposit_block(fixture->server.channel, &block));
+	assert_true(send_deposit_block(fixture->server.channel, &block));
+	fixture->server.file = STDIN_FILENO;
+	turn(fixture);
+	assert_true(send_deposit_block(fixture->server.channel, &block));
+	turn(fixture);
+	assert_int_equal(recv(fixture->sockets[0], packet, sizeof(packet), 0), 2 * BLOCK_LENGTH);
+	assert_int_equal(recv(fixture->sockets[0], packet, sizeof(packet), 0), 15);
+	assert_int_equal(packet[0], 8);				/* deposit_body_answer */
+	assert_int_equal(recv(fixture->sockets[0], packet, sizeof(packet), 0), BLOCK_LENGTH);
+}
+
+static void
+no_packet_grows_beyond_its_limit(void **state)
+{
+	struct fixture *fixture = *state;
+	static char packet[IPC_PACKET_MAX + 1], data[IPC_DATA_MAX];
+	struct deposit_more more = { .id = 1, .data = { data, 3000 } };
+	ssize_t length, total = 0;
+
+	open_asker(fixture);
+	channel_flush(fixture->asker.channel);
+	assert_int_equal(recv(fixture->sockets[1], packet, sizeof(packet), 0), GREETING_LENGTH);
+	for (unsigned i = 0; i < 15; i++)
+		assert_true(send_deposit_more(fixture->asker.channel, &more));
+	channel_flush(fixture->asker.channel);
+	while ((length = recv(fixture->sockets[1], packet, sizeof(packet), MSG_DONTWAIT)) > 0) {
+		assert_true(length <= IPC_PACKET_MAX);
+		total += length;
+	}
+	assert_int_equal(total, 15 * (3000 + 13));
 }
 
 static void
@@ -457,8 +509,8 @@ another_version_is_refused(void **state)
 	struct fixture *fixture = *state;
 
 	open_server(fixture);
-	send_raw(fixture, "\0\7\0\0\0deposit\0\2\0", 15);
-	expect_violation(fixture, "version 2");
+	send_raw(fixture, "\0\7\0\0\0deposit\0\143\0", GREETING_LENGTH);
+	expect_violation(fixture, "version 99");
 }
 
 static void
@@ -518,14 +570,15 @@ huge_lengths_inside_a_packet_are_violations(void **state)
 }
 
 static void
-octets_behind_the_last_field_are_violations(void **state)
+octets_behind_the_last_field_are_the_next_message_or_a_violation(void **state)
 {
 	struct fixture *fixture = *state;
 
 	open_server(fixture);
 	send_greeting_raw(fixture);
-	send_raw(fixture, "\5\0\0\0\0\0\0\0\0\0\0\0\0x", 14);
-	expect_violation(fixture, "malformed deposit_more");
+	send_raw(fixture, "\5\0\0\0\0\0\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\0\1\0\0\0ax", 28);
+	expect_violation(fixture, "unknown message number 120");
+	assert_int_equal(fixture->server.mores, 2);
 }
 
 static void
@@ -563,7 +616,7 @@ a_request_over_the_window_is_a_violation(void **state)
 	send_greeting_raw(fixture);
 	request[29] = 0;
 	for (i = 0; i < 1025; i++) {
-		send_raw(fixture, request, 33);
+		send_raw(fixture, request, BEGIN_LENGTH);
 		event_base_loop(fixture->base, EVLOOP_NONBLOCK);
 	}
 	expect_violation(fixture, "deposit_begin without a credit");
@@ -581,7 +634,7 @@ a_peer_that_asks_on_and_never_reads_runs_out_of_credits(void **state)
 	fixture->server.answer_at_once = true;
 	send_greeting_raw(fixture);
 	for (i = 0; i < 20000 && fixture->server.closed == 0; i++) {
-		send_raw(fixture, request, 33);
+		send_raw(fixture, request, BEGIN_LENGTH);
 		event_base_loop(fixture->base, EVLOOP_NONBLOCK);
 		assert_true(channel_queued(fixture->server.channel) < 1024 * 64);
 	}
@@ -669,7 +722,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		CASE(a_request_arrives_and_its_answer_returns_the_credit),
-		CASE(packets_that_may_linger_wait_for_their_time_a_full_batch_or_a_flush),
+		CASE(messages_that_may_linger_wait_for_their_time_a_full_packet_or_a_flush),
+		CASE(messages_of_one_turn_share_packets_and_one_with_a_descriptor_travels_alone),
+		CASE(no_packet_grows_beyond_its_limit),
 		CASE(a_request_without_a_credit_is_refused_at_home),
 		CASE(a_long_stream_arrives_whole_through_a_full_socket),
 		CASE(what_is_over_its_limit_is_not_sent),
@@ -686,7 +741,7 @@ main(void)
 		CASE(a_message_from_the_wrong_side_is_a_violation),
 		CASE(a_message_nobody_handles_is_a_violation),
 		CASE(huge_lengths_inside_a_packet_are_violations),
-		CASE(octets_behind_the_last_field_are_violations),
+		CASE(octets_behind_the_last_field_are_the_next_message_or_a_violation),
 		CASE(an_oversized_packet_is_a_violation),
 		CASE(an_answer_without_a_request_is_a_violation),
 		CASE(a_request_over_the_window_is_a_violation),

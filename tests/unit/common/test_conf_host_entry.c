@@ -11,6 +11,7 @@
 
 #include "common/base/attributes.h"
 #include "common/conf/host_entry.h"
+#include "common/conf/host_list.h"
 
 static const struct {
 	const char *entry;
@@ -82,15 +83,15 @@ entries_match_as_the_reference_says(void **state UNUSED)
 	for (size_t i = 0; i < ARRAY_COUNT(match_cases); i++) {
 		struct setting_item item = { match_cases[i].entry, { "f", 7 } };
 		struct setting setting = { .text = "", .items = &item, .count = 1 };
-		struct host_list *list = host_list_new(&setting, match_cases[i].whole_labels);
+		struct host_list *list = host_list_new(&setting, NULL, match_cases[i].whole_labels);
 		struct sockaddr_storage address = address_of(match_cases[i].address);
-		const struct setting_item *matched = NULL;
+		const struct setting_item *matched = host_list_find_address(list, (struct sockaddr *)&address);
 
 		assert_false(host_list_is_empty(list));
-		if (host_list_match(list, (struct sockaddr *)&address, match_cases[i].name,
-		    &matched) != match_cases[i].matches)
+		if (matched == NULL && match_cases[i].name != NULL)
+			matched = host_list_find_name(list, match_cases[i].name);
+		if (matched != (match_cases[i].matches ? &item : NULL))
 			fail_msg("%s", match_cases[i].why);
-		assert_ptr_equal(matched, match_cases[i].matches ? &item : NULL);
 		host_list_free(&list);
 	}
 }
@@ -161,11 +162,13 @@ static void
 an_empty_list_matches_nobody(void **state UNUSED)
 {
 	struct setting setting = { .text = "" };
-	struct host_list *list = host_list_new(&setting, false);
+	struct host_list *list = host_list_new(&setting, NULL, false);
 	struct sockaddr_storage address = address_of("192.0.2.1");
 
 	assert_true(host_list_is_empty(list));
-	assert_false(host_list_match(list, (struct sockaddr *)&address, "a.b", NULL));
+	assert_false(host_list_has_names(list));
+	assert_null(host_list_find_address(list, (struct sockaddr *)&address));
+	assert_null(host_list_find_name(list, "a.b"));
 	host_list_free(&list);
 	assert_null(list);
 }

@@ -37,7 +37,7 @@ make_settings(struct conf_folder *folder)
 	conf_folder_write(folder, "directory/people.conf", "person \"Jane Doe/Acme\" { short_names = { jdoe }\n"
 	    "internet_address = jane@acme.com mail_file = jdoe password = \"" HASH "\" }\n");
 	conf_folder_write(folder, "directory/groups.conf", "group \"Hosts\" { members = { \"[192.0.2.0/24]\", "
-	    "\"mx.example\",\n\"More\", \"Jane Doe/Acme\" } }\ngroup \"More\" { members = { \"[198.51.100.7]\", "
+	    "\"mx.example\",\n\"More\", \"Jane Doe/Acme\" } }\ngroup \"More\" { members = { \"[198.51.100.7]\", \"*\", "
 	    "Hosts } }\ngroup \"Empty\" { }\n");
 	return conf_folder_read(folder);
 }
@@ -179,6 +179,8 @@ groups_in_lists_of_controls_are_expanded(void **state UNUSED)
 	assert_true(has_item(hosts, "mx.example", 1));
 	assert_true(has_item(hosts, "[198.51.100.7]", 3));
 	assert_false(has_item(hosts, "Jane Doe/Acme", 2));
+	/* A group never lets everybody in. */
+	assert_false(has_item(hosts, "*", 3));
 	assert_true(has_item(&smtpd->configuration.deny_recipients, "jane@acme.com", 2));
 	/* An allow list whose group is empty allows nobody; an empty list would allow all. */
 	assert_int_equal(smtpd->configuration.allow_senders.count, 1);

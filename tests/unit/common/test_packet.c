@@ -11,6 +11,16 @@
 #include "common/ipc/queue.h"
 #include "common/ipc/worker.h"
 
+/* Whether length octets are just one message of that type. */
+static bool
+unpack(const struct ipc_message *type, const void *data, size_t length, int descriptor, void *message)
+{
+	struct wire_reader packet;
+
+	wire_reader_init(&packet, data, length);
+	return ipc_unpack(type, &packet, descriptor, message) && wire_reader_finished(&packet);
+}
+
 static void
 every_field_comes_back_and_the_number_stands_first(void **state)
 {
@@ -24,7 +34,7 @@ every_field_comes_back_and_the_number_stands_first(void **state)
 	assert_true(ipc_pack(type, &sent, &packet, &descriptor));
 	assert_int_equal(descriptor, -1);
 	assert_int_equal(packet.data[0], type->number);
-	assert_true(ipc_unpack(type, packet.data + 1, packet.length - 1, -1, &got));
+	assert_true(unpack(type, packet.data + 1, packet.length - 1, -1, &got));
 	assert_int_equal(got.id, 1);
 	assert_int_equal(got.envelope_length, 2);
 	assert_int_equal(got.content_length, 3);
@@ -46,9 +56,9 @@ every_shorter_packet_is_refused(void **state)
 	(void)state;
 	assert_true(ipc_pack(type, &sent, &packet, &descriptor));
 	for (length = 0; length < packet.length - 1; length++)
-		assert_false(ipc_unpack(type, packet.data + 1, length, -1, &got));
+		assert_false(unpack(type, packet.data + 1, length, -1, &got));
 	buffer_append_byte(&packet, 'x');
-	assert_false(ipc_unpack(type, packet.data + 1, packet.length - 1, -1, &got));
+	assert_false(unpack(type, packet.data + 1, packet.length - 1, -1, &got));
 	buffer_free(&packet);
 }
 
@@ -113,10 +123,10 @@ a_string_over_its_limit_is_not_unpacked(void **state)
 
 	(void)state;
 	put_fields(type, 1024, &packet);
-	assert_true(ipc_unpack(type, packet.data, packet.length, -1, &got));
+	assert_true(unpack(type, packet.data, packet.length, -1, &got));
 	buffer_clear(&packet);
 	put_fields(type, 1025, &packet);
-	assert_false(ipc_unpack(type, packet.data, packet.length, -1, &got));
+	assert_false(unpack(type, packet.data, packet.length, -1, &got));
 	buffer_free(&packet);
 }
 
@@ -144,11 +154,11 @@ a_descriptor_travels_beside_the_packet(void **state)
 	assert_true(ipc_pack(type, &(struct worker_settings){ .file = 7 }, &packet, &descriptor));
 	assert_int_equal(descriptor, 7);
 	assert_int_equal(packet.length, 1);
-	assert_true(ipc_unpack(type, packet.data + 1, 0, 9, &got));
+	assert_true(unpack(type, packet.data + 1, 0, 9, &got));
 	assert_int_equal(got.file, 9);
-	assert_true(ipc_unpack(type, packet.data + 1, 0, -1, &got));
+	assert_true(unpack(type, packet.data + 1, 0, -1, &got));
 	assert_int_equal(got.file, -1);
-	assert_false(ipc_unpack(ipc_message_worker_begin(), packet.data + 1, 0, 9, &got));
+	assert_false(unpack(ipc_message_worker_begin(), packet.data + 1, 0, 9, &got));
 	buffer_free(&packet);
 }
 

@@ -244,6 +244,31 @@ refuses_a_bad_name_for_good(void **state)
 	assert_false(error_is_temporary(&error));
 }
 
+/* Who made them may have died before it could flush them. */
+static void
+flushes_folders_that_were_there_before_it_trusts_them(void **state)
+{
+	static const char *const made[] = { "found", "found/deep", "found/deep/tmp", "found/deep/new", "found/deep/cur" };
+	struct maildir_message message = make_message("found/deep", "x\r\n");
+	struct error error = ERROR_INITIALIZER;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(made) / sizeof(made[0]); i++)
+		assert_int_equal(mkdirat(root, made[i], 0700), 0);
+	flushes_fail = true;
+	assert_int_equal(maildir_write(root, &message, &error), -1);
+	maildir_end(&message);
+	flushes_fail = false;
+	flushes = 0;
+	assert_int_equal(maildir_write(root, &message, &error), 0);
+	assert_int_equal(flushes, 3);
+	maildir_end(&message);
+	flushes = 0;
+	assert_int_equal(deliver(&message, &error), 0);
+	assert_int_equal(flushes, 2);
+}
+
 static void
 names_stay_one_component(void **state)
 {
@@ -267,6 +292,7 @@ main(void)
 		cmocka_unit_test(copies_a_body_from_a_descriptor),
 		cmocka_unit_test(follows_no_symbolic_link),
 		cmocka_unit_test(refuses_a_bad_name_for_good),
+		cmocka_unit_test(flushes_folders_that_were_there_before_it_trusts_them),
 		cmocka_unit_test(names_stay_one_component),
 	};
 

@@ -250,7 +250,7 @@ load_add(struct load *load, struct load_message *ended)
 		length = SEGMENT + 20000;
 	message = load_new(load, length);
 	content = support_content(message->id, length);
-	store_batch_add(batch, &message->envelope, content, 0);
+	store_batch_add(batch, &message->envelope, content, 0, 0);
 	store_content_release(&content);
 	if (ended != NULL) {
 		ended->busy = true;
@@ -277,7 +277,7 @@ load_got_file(void *context, uint64_t id, int file, uint64_t size, const struct 
 	close(file);
 	store_content_release(&content);
 	batch = store_batch_new(load->box->store);
-	store_batch_add(batch, &message->envelope, NULL, change->number);
+	store_batch_add(batch, &message->envelope, NULL, change->number, support_checksum(id, change->number));
 	load->in_flight--;
 	load_commit(load, batch, message, NULL, TOLD_ADDED, 0);
 	free(change);

@@ -48,6 +48,10 @@ static struct {
 	uint64_t last_id;
 	uint8_t last_outcome;
 	int file;
+	unsigned call_outs;		/* answered */
+	uint64_t last_call_out;
+	uint8_t call_out_outcome;
+	char call_out_text[100];
 } depositor;
 
 static void
@@ -79,10 +83,20 @@ got_body_answer(UNUSED void *context, UNUSED struct channel *channel, const stru
 }
 
 static void
+got_call_out_answer(UNUSED void *context, UNUSED struct channel *channel, const struct call_out_answer *message)
+{
+	depositor.call_outs++;
+	depositor.last_call_out = message->id;
+	depositor.call_out_outcome = message->outcome;
+	snprintf(depositor.call_out_text, sizeof(depositor.call_out_text), "%s", message->text);
+}
+
+static void
 depositor_connect(void)
 {
 	static const struct deposit_handlers handlers = { .deposit_block = got_block, .deposit_state = got_state,
-		.deposit_answer = got_deposit_answer, .deposit_body_answer = got_body_answer };
+		.deposit_answer = got_deposit_answer, .deposit_body_answer = got_body_answer,
+		.call_out_answer = got_call_out_answer };
 	int sockets[2];
 
 	pair(sockets);
@@ -111,7 +125,8 @@ static void
 deposit_octets(uint64_t id, const struct buffer *octets, size_t envelope_length, uint64_t body_length)
 {
 	struct deposit_begin begin = { .id = id, .envelope_length = (uint32_t)envelope_length,
-		.content_length = octets->length - envelope_length, .body_length = body_length, .data = part_of(octets, 0) };
+		.content_length = octets->length - envelope_length, .body_length = body_length,
+		.body_checksum = (uint32_t)body_length ^ 0x5a5a5a5au, .data = part_of(octets, 0) };
 	size_t offset = begin.data.length;
 
 	send_deposit_begin(depositor.channel, &begin);
@@ -325,6 +340,9 @@ struct fake_worker {
 	char last_content[1000];
 	char last_next_hop[200];
 	uint8_t last_flags;
+	unsigned call_outs;
+	uint64_t last_call_out;
+	char last_called_out[200];	/* transport, next hop and recipient */
 };
 
 static struct fake_worker smtp, smtp1, local;
@@ -452,6 +470,17 @@ got_job_more(void *context, UNUSED struct channel *channel, const struct deliver
 }
 
 static void
+got_call_out(void *context, UNUSED struct channel *channel, const struct call_out_job *message)
+{
+	struct fake_worker *worker = context;
+
+	worker->call_outs++;
+	worker->last_call_out = message->job;
+	snprintf(worker->last_called_out, sizeof(worker->last_called_out), "%u %s %s", message->transport, message->next_hop,
+	    message->recipient);
+}
+
+static void
 forget_jobs(struct fake_worker *worker)
 {
 	struct fake_job *job;
@@ -470,7 +499,8 @@ forget_jobs(struct fake_worker *worker)
 static void
 worker_connect_untold(struct fake_worker *worker, enum role role, unsigned instance)
 {
-	static const struct deliver_handlers handlers = { .deliver_begin = got_job, .deliver_more = got_job_more };
+	static const struct deliver_handlers handlers = { .deliver_begin = got_job, .deliver_more = got_job_more,
+		.call_out_job = got_call_out };
 	int sockets[2];
 
 	pair(sockets);

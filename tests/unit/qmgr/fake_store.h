@@ -34,8 +34,10 @@ static struct {
 	unsigned fail;			/* so many commits fail from now on */
 	unsigned commits;
 	unsigned bodies_abandoned;
+	uint32_t body_checksum;		/* of the message added last */
 	int open_file;			/* the body file last created */
 	bool refuses;
+	struct store_note note;
 } fake;
 
 static void
@@ -201,13 +203,15 @@ fake_entry_add(struct store_batch *batch, enum fake_kind kind, uint64_t id)
 }
 
 void
-store_batch_add(struct store_batch *batch, const struct envelope *envelope, struct store_content *content, uint64_t body_length)
+store_batch_add(struct store_batch *batch, const struct envelope *envelope, struct store_content *content, uint64_t body_length,
+    uint32_t body_checksum)
 {
 	struct fake_entry *entry = fake_entry_add(batch, FAKE_ADD, envelope->id);
 
 	fake_copy_envelope(envelope, NULL, &entry->envelope);
 	entry->content = content == NULL ? NULL : store_content_hold(content);
 	entry->body_length = body_length;
+	fake.body_checksum = body_checksum;
 }
 
 void
@@ -413,6 +417,12 @@ store_park(UNUSED struct store *store, const struct envelope *envelope, bool hel
 	message->parked = true;
 }
 
+void
+store_keep_note(UNUSED struct store *store, const struct store_note *note)
+{
+	fake.note = *note;
+}
+
 int64_t
 store_next_due_ms(UNUSED const struct store *store)
 {
@@ -486,6 +496,43 @@ fake_take(const char *destination, uint64_t id, int64_t now, unsigned limit, sto
 	fake_later(fake_take_run, take);
 }
 
+struct fake_turns {
+	store_turn_cb callback;
+	void *context;
+};
+
+/* A destination may come several times: the caller asks for each as often as it likes. */
+static void
+fake_turns_run(void *context)
+{
+	struct fake_turns *turns = context;
+	struct fake_message *message;
+	size_t i;
+
+	for (message = fake.messages; message != NULL; message = message->next) {
+		for (i = 0; message->parked && !message->held && i < message->envelope.recipient_count; i++) {
+			const struct envelope_recipient *recipient = &message->envelope.recipients[i];
+			char key[1200];
+
+			if (recipient->state != RECIPIENT_WAITING || !recipient->waits_for_turn)
+				continue;
+			snprintf(key, sizeof(key), "%s:%s", transport_name(recipient->transport), recipient->next_hop);
+			turns->callback(turns->context, key);
+		}
+	}
+	turns->callback(turns->context, NULL);
+	free(turns);
+}
+
+void
+store_turns(UNUSED struct store *store, UNUSED unsigned limit, store_turn_cb callback, void *context)
+{
+	struct fake_turns *turns = memory_new(1, sizeof(*turns));
+
+	*turns = (struct fake_turns){ callback, context };
+	fake_later(fake_turns_run, turns);
+}
+
 void
 store_take_due(UNUSED struct store *store, int64_t now_ms, unsigned limit, store_take_cb callback, void *context)
 {
@@ -536,9 +583,14 @@ store_read_content(UNUSED struct store *store, uint64_t id, store_content_cb cal
 	fake_later(fake_read_run, read_request);
 }
 
+/* What is parked at the moment of the request, told in a later turn: what was asked before and after is seen, or not, accordingly. */
 struct fake_list {
-	uint64_t after;
-	unsigned limit;
+	struct fake_item {
+		struct envelope envelope;
+		uint64_t size;
+		bool held;
+	} *items;
+	unsigned count;
 	store_list_cb callback;
 	void *context;
 };
@@ -547,17 +599,15 @@ static void
 fake_list_run(void *context)
 {
 	struct fake_list *list = context;
-	const struct fake_message *message;
 
-	for (message = fake.messages; message != NULL && list->limit > 0; message = message->next) {
-		struct store_item item = { &message->envelope, message->size, message->held };
+	for (unsigned i = 0; i < list->count; i++) {
+		struct store_item item = { &list->items[i].envelope, list->items[i].size, list->items[i].held };
 
-		if (!message->parked || message->id <= list->after)
-			continue;
-		list->limit--;
 		list->callback(list->context, &item, NULL);
+		envelope_free(&list->items[i].envelope);
 	}
 	list->callback(list->context, NULL, NULL);
+	free(list->items);
 	free(list);
 }
 
@@ -565,8 +615,16 @@ void
 store_list(UNUSED struct store *store, uint64_t after, unsigned limit, store_list_cb callback, void *context)
 {
 	struct fake_list *list = memory_new(1, sizeof(*list));
+	const struct fake_message *message;
 
-	*list = (struct fake_list){ after, limit, callback, context };
+	*list = (struct fake_list){ memory_new(limit, sizeof(*list->items)), 0, callback, context };
+	for (message = fake.messages; message != NULL && list->count < limit; message = message->next) {
+		if (!message->parked || message->id <= after)
+			continue;
+		fake_copy_envelope(&message->envelope, NULL, &list->items[list->count].envelope);
+		list->items[list->count].size = message->size;
+		list->items[list->count++].held = message->held;
+	}
 	fake_later(fake_list_run, list);
 }
 

@@ -24,6 +24,7 @@
 
 #include "common/base/attributes.h"
 #include "common/base/clock.h"
+#include "common/base/crc32c.h"
 #include "common/base/memory.h"
 #include "qmgr/store/store.h"
 
@@ -209,6 +210,16 @@ support_content(uint64_t id, size_t length)
 	return content;
 }
 
+UNUSED static uint32_t
+support_checksum(uint64_t id, size_t length)
+{
+	struct store_content *content = support_content(id, length);
+	uint32_t checksum = crc32c(0, content->data, length);
+
+	store_content_release(&content);
+	return checksum;
+}
+
 UNUSED static void
 support_envelope(struct envelope *envelope, uint64_t id, unsigned recipients)
 {
@@ -258,7 +269,7 @@ batch_add_message(struct store_batch *batch, uint64_t id, size_t length, unsigne
 	struct envelope envelope;
 
 	support_envelope(&envelope, id, recipients);
-	store_batch_add(batch, &envelope, content, 0);
+	store_batch_add(batch, &envelope, content, 0, 0);
 	store_content_release(&content);
 	envelope_free(&envelope);
 }

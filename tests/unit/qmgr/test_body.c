@@ -44,7 +44,7 @@ commit_body(struct box *box, uint64_t id, size_t length)
 	struct envelope envelope;
 
 	support_envelope(&envelope, id, 2);
-	store_batch_add(batch, &envelope, NULL, length);
+	store_batch_add(batch, &envelope, NULL, length, support_checksum(id, length));
 	box_commit(box, batch);
 	envelope_free(&envelope);
 }
@@ -110,6 +110,48 @@ a_body_of_another_length_than_announced_is_refused(void **state)
 	box->failed = false;
 	commit_body(box, 1, 1000);
 	assert_false(box->failed);
+}
+
+/* Else its depositor could change what was accepted, and what is on its way to a host. */
+static void
+a_body_that_is_open_for_writing_is_refused(void **state)
+{
+	struct box *box = *state;
+	char path[256];
+	int file;
+
+	write_body(box, 1, 1000);
+	file_of(box, 1, path);
+	file = open(path, O_WRONLY);
+	assert_true(file >= 0);
+	commit_body(box, 1, 1000);
+	assert_true(box->failed);
+	close(file);
+	box->failed = false;
+	commit_body(box, 1, 1000);
+	assert_false(box->failed);
+}
+
+/* The checksum is the depositor's: one that lies harms its own message only. */
+static void
+a_body_with_another_checksum_than_announced_is_damage_after_a_restart(void **state)
+{
+	struct box *box = *state;
+	struct store_batch *batch = store_batch_new(box->store);
+	struct envelope envelope;
+
+	write_body(box, 1, 1000);
+	support_envelope(&envelope, 1, 2);
+	store_batch_add(batch, &envelope, NULL, 1000, support_checksum(1, 1000) + 1);
+	box_commit(box, batch);
+	envelope_free(&envelope);
+	assert_false(box->failed);
+	write_body(box, 2, 1000);
+	commit_body(box, 2, 1000);
+	box_reopen(box);
+	assert_false(box_body_is_right(box, 1, 1000));
+	assert_int_equal(box->error.kind, ERROR_DAMAGED);
+	assert_true(box_body_is_right(box, 2, 1000));
 }
 
 static void
@@ -260,6 +302,8 @@ main(void)
 		CASE(a_body_of_a_parked_message_that_is_ended_goes_too),
 		CASE(a_file_is_made_once_only),
 		CASE(a_body_of_another_length_than_announced_is_refused),
+		CASE(a_body_that_is_open_for_writing_is_refused),
+		CASE(a_body_with_another_checksum_than_announced_is_damage_after_a_restart),
 		CASE(a_body_that_is_missing_is_refused),
 		CASE(an_abandoned_body_goes),
 		CASE(a_body_without_a_message_goes_at_the_next_start),

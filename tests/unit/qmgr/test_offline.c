@@ -74,7 +74,7 @@ stopped_box(void)
 	box_forget_answers(box);
 	support_envelope(&envelope, 3, 1);
 	batch = store_batch_new(box->store);
-	store_batch_add(batch, &envelope, NULL, 5000);
+	store_batch_add(batch, &envelope, NULL, 5000, support_checksum(3, 5000));
 	box_commit(box, batch);
 	envelope_free(&envelope);
 	return box;

@@ -10,6 +10,8 @@
 #include "common/base/attributes.h"
 #include "common/log/log.h"
 #include "qmgr/expansion.h"
+#include "qmgr/listing.h"
+#include "qmgr/outcome.h"
 #include "tests/unit/qmgr/fake_store.h"
 #include "tests/unit/qmgr/fake_peers.h"
 
@@ -30,6 +32,7 @@ static const struct limits defaults = {
 	.expiry_ms = 24 * 60 * MINUTE,
 	.look_interval_ms = 15 * MINUTE,
 	.delay_ms = { 24 * 60 * MINUTE, 4 * 60 * MINUTE, 48 * 60 * MINUTE },
+	.call_out_timeout_ms = MINUTE,
 };
 
 static void
@@ -266,6 +269,7 @@ takes_a_large_message_through_a_file_and_delivers_from_it(UNUSED void **state)
 	deposit_envelope(&envelope, "", strlen(CONTENT));
 	until(depositor.answers == 2);
 	assert_int_equal(depositor.last_outcome, DEPOSIT_STORED);
+	assert_int_equal(fake.body_checksum, strlen(CONTENT) ^ 0x5a5a5a5au);
 	until(fake_count() == 0);
 	assert_string_equal(smtp.last_content, CONTENT);
 	envelope_free(&envelope);
@@ -347,6 +351,29 @@ holds_depositors_off_at_the_memory_limit_and_lets_them_come_back_at_three_quarte
 		until(depositor.accepting);
 		free(octets);
 	}
+}
+
+static void
+holds_depositors_off_when_one_of_them_found_no_room(UNUSED void **state)
+{
+	struct deposit_begin begin;
+	char *octets = memory_new(29000, 1);
+	struct deposit_more more = { .data = { octets, 29000 } };
+	unsigned i;
+
+	connect_all();
+	qmgr.limits.deposit_memory = 100000;
+	for (i = 0; i < 4; i++) {
+		begin = (struct deposit_begin){ .id = depositor.next_id++, .envelope_length = 1000, .content_length = 32000 };
+		send_deposit_begin(depositor.channel, &begin);
+	}
+	until(depositor.answers == 1 && !depositor.accepting);
+	assert_int_equal(qmgr.deposits.octets, 99000);
+	more.id = begin.id - 1;
+	send_deposit_more(depositor.channel, &more);
+	send_deposit_more(depositor.channel, &more);
+	until(depositor.accepting);
+	free(octets);
 }
 
 static void
@@ -873,7 +900,7 @@ expires_nothing_early_when_the_wall_clock_jumps(UNUSED void **state)
 
 	connect_all();
 	/* It was ten days earlier by the wall clock a moment ago, when this message came. */
-	qmgr.clock.wall_at_start -= 10 * 24 * 60 * MINUTE;
+	qmgr.clock.queue_at_start -= 10 * 24 * 60 * MINUTE;
 	make_envelope(&envelope, depositor.next_id++, "s@example.org", "temp@x.example");
 	envelope.arrival_ms = clock_wall_ms() - 10 * 24 * 60 * MINUTE;
 	deposit_envelope(&envelope, CONTENT, 0);
@@ -989,6 +1016,43 @@ routes_anew_after_a_reload_what_stands_in_queues_or_behind_them(UNUSED void **st
 }
 
 static void
+uses_no_answer_to_a_question_from_before_a_reload(UNUSED void **state)
+{
+	connect_all();
+	deposit("s@example.org", "good@host-old.example", CONTENT);
+	until(router.questions == 1);		/* its answer is on its way */
+	reload("relay-new:25");
+	until(fake_count() == 0);
+	assert_int_equal(router.questions, 2);
+	assert_int_equal(smtp.delivered, 1);
+	assert_string_equal(smtp.last_next_hop, "relay-new:25");
+}
+
+static void
+asks_nothing_again_about_what_was_not_tried_since_it_was_routed(UNUSED void **state)
+{
+	struct destination *destination;
+	uint64_t before;
+	unsigned i;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	for (i = 0; i < 60; i++)
+		deposit("s@example.org", "good@host-slow.example", CONTENT);
+	until(depositor.answers == 60 && smtp.in_hand == 2 && qmgr.routing.questions.count == 0);
+	destination = destination_find(&qmgr.destinations, "smtp:host-slow.example:25");
+	destination_put_off(&qmgr.destinations, destination, qmgr_now(&qmgr), 10 * 60 * 60, "4.4.1", "all hosts failed lately", "slow");
+	outcome_destination_down(&qmgr, destination);
+	until(window_active(&qmgr) == 2);
+	before = qmgr.window.parked_surplus;
+	/* They are looked at, and wait on. */
+	pass_time(11 * 60 * MINUTE);
+	destination_put_off(&qmgr.destinations, destination, qmgr_now(&qmgr), 10 * 60 * 60, "4.4.1", "all hosts failed lately", "slow");
+	until(qmgr.window.parked_surplus >= before + 40 && window_active(&qmgr) == 2);
+	assert_int_equal(router.questions, 60);
+}
+
+static void
 brings_back_what_only_waits_for_its_turn_when_the_host_is_up_again(UNUSED void **state)
 {
 	uint64_t before;
@@ -1083,6 +1147,14 @@ gives_a_dead_workers_jobs_to_its_successor_without_counting_an_attempt(UNUSED vo
 	assert_int_equal(smtp.delivered, 1);
 }
 
+/* The worker dies with count jobs in hand, and another one takes its place. */
+static void
+die_with(unsigned count)
+{
+	until(smtp.in_hand == count && qmgr.deliver.jobs_of[CLASS_TRANSFER] == count);
+	worker_connect(&smtp, ROLE_SMTP, 0);
+}
+
 static void
 lets_a_message_wait_that_is_in_hand_whenever_a_worker_dies(UNUSED void **state)
 {
@@ -1091,12 +1163,102 @@ lets_a_message_wait_that_is_in_hand_whenever_a_worker_dies(UNUSED void **state)
 	connect_all();
 	smtp.holds_jobs = true;
 	deposit("s@example.org", "good@x.example", CONTENT);
-	for (i = 1; i <= 3; i++) {
-		until(smtp.job_count == i);
-		worker_connect(&smtp, ROLE_SMTP, 0);
+	die_with(1);
+	for (i = 2; i <= 3; i++) {
+		die_with(1);
+		until(fake.messages->parked);
+		assert_in_range(store_next_due_ms(NULL) - qmgr_now(&qmgr), 1, MINUTE + 1000);
+		assert_int_equal(fake.messages->envelope.recipients[0].attempts, 0);
+		pass_time(2 * MINUTE);
 	}
+	die_with(1);
 	until(fake.messages->parked);
 	assert_int_equal(fake.messages->envelope.recipients[0].attempts, 1);
+	assert_true(store_next_due_ms(NULL) - qmgr_now(&qmgr) > 10 * MINUTE);
+}
+
+static void
+blames_no_neighbour_of_a_message_that_kills(UNUSED void **state)
+{
+	unsigned i;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	deposit("s@example.org", "good@host-bad.example", CONTENT);
+	die_with(1);
+	until(smtp.in_hand == 1);
+	deposit("s@example.org", "good@host-good.example", CONTENT);
+	for (i = 2; i <= 4; i++) {
+		die_with(2);
+		until(fake.messages->parked && smtp.in_hand == 1);
+		assert_false(fake.messages->next->parked);
+		pass_time(2 * MINUTE);
+	}
+	assert_int_equal(fake.messages->envelope.recipients[0].attempts, 1);
+	finish_job(&smtp, smtp.jobs);
+	until(smtp.delivered == 1 && fake_count() == 1);
+}
+
+static void
+counts_a_death_once_for_a_message_with_many_jobs(UNUSED void **state)
+{
+	connect_all();
+	smtp.holds_jobs = true;
+	deposit("s@example.org", "good@host-1.example good@host-2.example good@host-3.example good@host-4.example "
+	    "good@host-5.example", CONTENT);
+	die_with(5);
+	until(smtp.in_hand == 5);
+	assert_false(fake.messages->parked);
+	while (smtp.jobs != NULL)
+		finish_job(&smtp, smtp.jobs);
+	until(fake_count() == 0);
+	assert_int_equal(smtp.delivered, 5);
+}
+
+/* The only message in memory; NULL while there is none. */
+static struct active_message *
+the_message(void)
+{
+	struct hash_node *node = hash_table_walk(&qmgr.messages.by_id, NULL);
+
+	return node == NULL ? NULL : HASH_CONTAINER(node, struct active_message, by_id);
+}
+
+static bool
+assert_few_are_asked_about(const struct active_message *message)
+{
+	assert_true(message->phase_count[PHASE_ROUTING] <= 32);
+	return true;
+}
+
+static void
+lets_a_message_with_many_recipients_hold_up_nobody(UNUSED void **state)
+{
+	struct buffer recipients = BUFFER_INITIALIZER(0);
+	const struct active_message *message;
+	const struct delivery *delivery;
+	unsigned i, waiting = 0;
+
+	connect_all();
+	for (i = 0; i < 200; i++)
+		buffer_printf(&recipients, "good@host-h%u.example ", i);
+	smtp.holds_jobs = true;
+	deposit("s@example.org", buffer_text(&recipients), CONTENT);
+	until(the_message() != NULL);
+	message = the_message();
+	/* Router is asked about a few recipients at a time ... */
+	until(assert_few_are_asked_about(message) && !TAILQ_EMPTY(&qmgr.routing.spreading));
+	/* ... and of the transfers only some take their places at once. */
+	LIST_FOREACH(delivery, &message->deliveries, message_link)
+		waiting += !delivery->queued;
+	assert_int_equal(waiting, 180);
+	smtp.holds_jobs = false;
+	while (smtp.jobs != NULL)
+		finish_job(&smtp, smtp.jobs);
+	until_done(1);
+	assert_int_equal(smtp.delivered, 200);
+	assert_true(TAILQ_EMPTY(&qmgr.routing.spreading));
+	buffer_free(&recipients);
 }
 
 static void
@@ -1171,8 +1333,9 @@ schedules_what_it_finds_at_its_start(UNUSED void **state)
 	assert_int_equal(smtp.delivered, 1);
 }
 
+/* A hundred messages for a destination that does not move: most of them are parked behind it. */
 static void
-takes_back_what_an_earlier_qmgr_left_behind_a_destination(UNUSED void **state)
+fill_behind_a_destination(void)
 {
 	unsigned i;
 
@@ -1184,6 +1347,26 @@ takes_back_what_an_earlier_qmgr_left_behind_a_destination(UNUSED void **state)
 		turn(3);
 	}
 	until(depositor.answers == 100 && qmgr.window.parked_surplus > 50 && qmgr.routing.questions.count == 0);
+}
+
+static void
+takes_back_what_was_left_behind_a_destination_where_no_mail_goes_any_more(UNUSED void **state)
+{
+	fill_behind_a_destination();
+	restart_qmgr();
+	smtp.holds_jobs = false;
+	router.instead = "relay-new:25";
+	connect_all();
+	router.instead = "relay-new:25";
+	until(fake_count() == 0);
+	assert_int_equal(smtp.delivered, 100);
+	assert_string_equal(smtp.last_next_hop, "relay-new:25");
+}
+
+static void
+takes_back_what_an_earlier_qmgr_left_behind_a_destination(UNUSED void **state)
+{
+	fill_behind_a_destination();
 	restart_qmgr();
 	smtp.holds_jobs = false;
 	connect_all();
@@ -1429,6 +1612,24 @@ ask_action(enum queue_action_kind kind, uint64_t id)
 }
 
 static void
+forgets_the_transfers_that_wait_for_their_places_when_the_message_is_removed(UNUSED void **state)
+{
+	struct buffer recipients = BUFFER_INITIALIZER(0);
+	unsigned i;
+	uint64_t id;
+
+	connect_all();
+	for (i = 0; i < 100; i++)
+		buffer_printf(&recipients, "good@host-h%u.example ", i);
+	id = deposit("s@example.org", buffer_text(&recipients), CONTENT);
+	until(!TAILQ_EMPTY(&qmgr.routing.spreading));
+	ask_action(QUEUE_REMOVE, id);
+	until_done(1);
+	assert_true(TAILQ_EMPTY(&qmgr.routing.spreading) && smtp.delivered < 100);
+	buffer_free(&recipients);
+}
+
+static void
 lists_parked_and_active_messages_in_the_order_of_ids(UNUSED void **state)
 {
 	uint64_t ids[6];
@@ -1454,6 +1655,158 @@ lists_parked_and_active_messages_in_the_order_of_ids(UNUSED void **state)
 	assert_false(command.more);
 	ask_list(0, 0, "later@x.example");
 	assert_int_equal(command.messages, 3);
+}
+
+#define LISTED 650
+
+struct listed {
+	uint64_t last;
+	unsigned count;
+	bool ended;
+};
+
+static bool
+note_listed(void *context, const struct listing_item *item, const struct error *error)
+{
+	struct listed *listed = context;
+
+	assert_null(error);
+	if (item == NULL) {
+		listed->ended = true;
+		return false;
+	}
+	assert_true(item->id > listed->last);
+	listed->last = item->id;
+	listed->count++;
+	return true;
+}
+
+static void
+start_listing(uint64_t limit, struct listed *listed)
+{
+	struct selection selection;
+
+	selection_init(&selection, 0, "", "", "", "", 0);
+	listing_start(&qmgr, &selection, 0, limit, false, note_listed, listed);
+}
+
+static void
+lists_each_message_once_though_they_move_between_store_and_memory(UNUSED void **state)
+{
+	struct listed listed = { 0 };
+	unsigned i;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	for (i = 0; i < LISTED; i++) {
+		deposit("s@example.org", i % 20 == 0 ? "good@host-slow.example" : "later@x.example", CONTENT);
+		until(depositor.answers == i + 1);
+	}
+	until(window_active(&qmgr) == LISTED / 20 + 1);
+	pass_time(20 * MINUTE);
+	until(router.questions > LISTED);		/* they are being taken back, and parked again */
+	start_listing(0, &listed);
+	until(listed.ended);
+	assert_int_equal(listed.count, LISTED);
+	assert_true(router.questions < LISTED * 2);	/* some of them afterwards */
+}
+
+/* The store has handed the message out since a listing asked it: it comes into memory, and is due. */
+static void
+come_into_memory(uint64_t id)
+{
+	struct envelope envelope;
+
+	fake_find(id)->parked = false;
+	fake_copy_envelope(&fake_find(id)->envelope, NULL, &envelope);
+	envelope.recipients[0].next_attempt_ms = 0;
+	active_enter(&qmgr, active_new(&envelope, NULL, PLACE_UNKNOWN));
+}
+
+/* What stands in the queue of the destination is parked. */
+static void
+park_behind(const char *key)
+{
+	struct destination *destination = destination_find(&qmgr.destinations, key);
+
+	destination_put_off(&qmgr.destinations, destination, qmgr_now(&qmgr), 600, "4.4.1", "all hosts failed lately", "host");
+	outcome_destination_down(&qmgr, destination);
+}
+
+static void
+lists_what_is_parked_while_the_store_has_the_page_in_hand(UNUSED void **state)
+{
+	struct listed listed = { 0 };
+
+	depositor_connect();
+	router_connect();
+	until(depositor.next_id != 0);
+	deposit("s@example.org", "good@host-slow.example", CONTENT);
+	until(qmgr.destinations.queued == 1 && destination_find(&qmgr.destinations, "smtp:host-slow.example:25")->enqueued == 1);
+	start_listing(0, &listed);
+	park_behind("smtp:host-slow.example:25");
+	assert_int_equal(window_active(&qmgr), 0);
+	until(listed.ended);
+	assert_int_equal(listed.count, 1);
+}
+
+static void
+lists_what_comes_into_memory_while_the_store_has_the_page_in_hand(UNUSED void **state)
+{
+	struct listed listed = { 0 };
+	uint64_t id;
+
+	depositor_connect();
+	router_connect();
+	until(depositor.next_id != 0);
+	id = deposit("s@example.org", "later@x.example", CONTENT);
+	until(fake.messages != NULL && fake.messages->parked);
+	fake.messages->parked = false;		/* on its way from the store */
+	start_listing(0, &listed);
+	come_into_memory(id);
+	until(listed.ended);
+	assert_int_equal(listed.count, 1);
+}
+
+static void
+lists_the_next_one_too_when_one_left_memory_and_came_back(UNUSED void **state)
+{
+	struct listed listed = { 0 };
+	uint64_t id;
+
+	depositor_connect();
+	router_connect();
+	until(depositor.next_id != 0);
+	id = deposit("s@example.org", "good@host-slow.example", CONTENT);
+	deposit("s@example.org", "good@host-other.example", CONTENT);
+	until(depositor.answers == 2 && qmgr.routing.questions.count == 0 && qmgr.destinations.queued == 2);
+	park_behind("smtp:host-slow.example:25");
+	until(fake_find(id)->parked);
+	come_into_memory(id);
+	start_listing(2, &listed);
+	active_find(&qmgr, id)->held = true;	/* it is parked again, and comes back once more */
+	active_withdraw(&qmgr, active_find(&qmgr, id));
+	active_settle(&qmgr, active_find(&qmgr, id));
+	assert_true(fake_find(id)->parked);
+	come_into_memory(id);
+	until(listed.ended);
+	assert_int_equal(listed.count, 2);
+}
+
+static void
+lists_as_many_as_it_was_asked_for_and_no_page_more(UNUSED void **state)
+{
+	struct listed listed = { 0 };
+	unsigned i;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	for (i = 0; i < 20; i++)
+		deposit("s@example.org", i < 10 ? "later@x.example" : "good@host-slow.example", CONTENT);
+	until(depositor.answers == 20 && window_active(&qmgr) == 10);
+	start_listing(15, &listed);
+	until(listed.ended);
+	assert_int_equal(listed.count, 15);
 }
 
 static void
@@ -1596,7 +1949,7 @@ routes_what_waits_for_a_destination_now_low_priority_too(UNUSED void **state)
 	until(smtp.job_count == 3 && window_active(&qmgr) == 0);
 	assert_int_equal(smtp.delivered, 1);
 	/* What comes later is not meant. */
-	usleep(3000);
+	usleep(10000);
 	deposit_low("good@host-x.example");
 	until(depositor.answers == 4 && window_active(&qmgr) == 0);
 	assert_int_equal(smtp.job_count, 3);
@@ -1704,6 +2057,153 @@ drains_when_the_jobs_in_hand_are_done(UNUSED void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- call-outs ---- */
+
+static void
+ask_call_out(uint64_t id, const char *recipient)
+{
+	send_call_out_question(depositor.channel, &(struct call_out_question){ .id = id, .recipient = recipient });
+}
+
+static void
+answer_call_out(const struct fake_worker *worker, enum call_out_outcome outcome, const char *text)
+{
+	send_call_out_result(worker->channel, &(struct call_out_result){ .job = worker->last_call_out,
+	    .outcome = (uint8_t)outcome, .text = text });
+}
+
+static void
+a_call_out_goes_where_the_mail_would(UNUSED void **state)
+{
+	connect_all();
+	ask_call_out(7, "known@host-a");
+	until(smtp.call_outs == 1);
+	assert_string_equal(smtp.last_called_out, "2 host-a:25 known@host-a");
+	worker_connect(&smtp1, ROLE_SMTP, 1);
+	smtp1.last_call_out = smtp.last_call_out;
+	answer_call_out(&smtp1, CALL_OUT_ACCEPTED, "250 not mine");
+	turn(50);
+	assert_int_equal(depositor.call_outs, 0);
+	answer_call_out(&smtp, CALL_OUT_DENIED, "550 no");
+	until(depositor.call_outs == 1);
+	assert_int_equal(depositor.last_call_out, 7);
+	assert_int_equal(depositor.call_out_outcome, CALL_OUT_DENIED);
+	assert_string_equal(depositor.call_out_text, "550 no");
+	answer_call_out(&smtp, CALL_OUT_ACCEPTED, "250 again");
+	turn(50);
+	assert_int_equal(depositor.call_outs, 1);
+}
+
+static void
+mail_that_does_not_leave_is_asked_of_nobody(UNUSED void **state)
+{
+	static const struct {
+		const char *recipient;
+		enum call_out_outcome outcome;
+	} cases[] = { { "local@x", CALL_OUT_NOBODY_TO_ASK }, { "group3@x", CALL_OUT_NOBODY_TO_ASK },
+		{ "forward@x", CALL_OUT_NOBODY_TO_ASK }, { "unknown@x", CALL_OUT_NOBODY_TO_ASK }, { "later@x", CALL_OUT_SILENT } };
+
+	connect_all();
+	for (unsigned i = 0; i < ARRAY_COUNT(cases); i++) {
+		ask_call_out(i, cases[i].recipient);
+		until(depositor.call_outs == i + 1);
+		assert_int_equal(depositor.call_out_outcome, cases[i].outcome);
+	}
+	assert_int_equal(smtp.call_outs, 0);
+}
+
+static void
+those_who_ask_for_the_same_recipient_share_a_call_out(UNUSED void **state)
+{
+	connect_all();
+	for (uint64_t id = 1; id <= 20; id++)
+		ask_call_out(id, "known@host-a");
+	until(smtp.call_outs == 1);
+	answer_call_out(&smtp, CALL_OUT_ACCEPTED, "250 ok");
+	until(depositor.call_outs == 20);
+	assert_int_equal(smtp.call_outs, 1);
+	assert_int_equal(qmgr.call_outs.asker_count, 0);
+	assert_int_equal(qmgr.call_outs.on_their_way, 0);
+}
+
+static void
+only_so_many_call_outs_are_on_their_way(UNUSED void **state)
+{
+	char recipient[40];
+
+	connect_all();
+	for (unsigned i = 0; i < CALL_OUT_PROBES_MAX + 5; i++) {
+		snprintf(recipient, sizeof(recipient), "known%u@host-a", i);
+		ask_call_out(i, recipient);
+	}
+	until(smtp.call_outs == CALL_OUT_PROBES_MAX);
+	turn(50);
+	assert_int_equal(smtp.call_outs, CALL_OUT_PROBES_MAX);
+	answer_call_out(&smtp, CALL_OUT_ACCEPTED, "250 ok");
+	until(smtp.call_outs == CALL_OUT_PROBES_MAX + 1);
+	assert_int_equal(depositor.call_outs, 1);
+}
+
+static void
+surplus_call_outs_are_answered_at_once(UNUSED void **state)
+{
+	char recipient[40];
+
+	connect_all();
+	router.silent = true;
+	for (unsigned i = 0; i <= CALL_OUTS_MAX; i++) {
+		snprintf(recipient, sizeof(recipient), "known%u@host-a", i);
+		ask_call_out(i, recipient);
+	}
+	until(depositor.call_outs == 1);
+	assert_int_equal(depositor.last_call_out, CALL_OUTS_MAX);
+	assert_int_equal(depositor.call_out_outcome, CALL_OUT_SILENT);
+}
+
+static void
+a_call_out_survives_router_and_smtp(UNUSED void **state)
+{
+	connect_all();
+	router.silent = true;
+	ask_call_out(7, "known@host-a");
+	turn(50);
+	router.silent = false;
+	router_connect();
+	until(smtp.call_outs == 1);
+	channel_free(&smtp.channel);
+	turn(50);
+	worker_connect(&smtp, ROLE_SMTP, 0);
+	until(smtp.call_outs == 2);
+	answer_call_out(&smtp, CALL_OUT_ACCEPTED, "250 ok");
+	until(depositor.call_outs == 1);
+	assert_int_equal(depositor.call_out_outcome, CALL_OUT_ACCEPTED);
+}
+
+static void
+a_call_out_waits_only_so_long(UNUSED void **state)
+{
+	connect_all();
+	qmgr.limits.call_out_timeout_ms = 50;
+	ask_call_out(7, "known@host-a");
+	until(depositor.call_outs == 1);
+	assert_int_equal(depositor.call_out_outcome, CALL_OUT_SILENT);
+	assert_int_equal(qmgr.call_outs.by_recipient.count, 0);
+}
+
+static void
+an_asker_that_left_is_forgotten_and_the_call_out_ends(UNUSED void **state)
+{
+	connect_all();
+	ask_call_out(7, "known@host-a");
+	until(smtp.call_outs == 1);
+	depositor_connect();
+	turn(50);
+	assert_int_equal(qmgr.call_outs.asker_count, 0);
+	answer_call_out(&smtp, CALL_OUT_ACCEPTED, "250 ok");
+	until(qmgr.call_outs.by_recipient.count == 0);
+	assert_int_equal(depositor.call_outs, 0);
+}
+
 int
 main(void)
 {
@@ -1719,6 +2219,7 @@ main(void)
 		CASE(unlinks_the_body_files_of_a_depositor_that_died),
 		CASE(forgets_half_a_deposit_when_the_depositor_dies),
 		CASE(holds_depositors_off_at_the_memory_limit_and_lets_them_come_back_at_three_quarters),
+		CASE(holds_depositors_off_when_one_of_them_found_no_room),
 		CASE(takes_nothing_while_the_store_does_not_accept),
 		CASE(sends_all_recipients_of_a_destination_in_one_job),
 		CASE(expands_a_group_once_without_repeating_anybody),
@@ -1752,14 +2253,21 @@ main(void)
 		CASE(tries_nothing_early_after_a_reload_that_changed_no_route),
 		CASE(returns_mail_that_is_too_old_by_new_documents),
 		CASE(routes_anew_after_a_reload_what_stands_in_queues_or_behind_them),
+		CASE(uses_no_answer_to_a_question_from_before_a_reload),
+		CASE(asks_nothing_again_about_what_was_not_tried_since_it_was_routed),
 		CASE(brings_back_what_only_waits_for_its_turn_when_the_host_is_up_again),
 		CASE(serves_an_idle_destination_beside_a_clogged_one),
 		CASE(drops_content_over_the_memory_limit_and_reads_it_again),
 		CASE(gives_a_dead_workers_jobs_to_its_successor_without_counting_an_attempt),
 		CASE(lets_a_message_wait_that_is_in_hand_whenever_a_worker_dies),
+		CASE(blames_no_neighbour_of_a_message_that_kills),
+		CASE(counts_a_death_once_for_a_message_with_many_jobs),
+		CASE(lets_a_message_with_many_recipients_hold_up_nobody),
+		CASE(forgets_the_transfers_that_wait_for_their_places_when_the_message_is_removed),
 		CASE(spreads_jobs_over_processes_and_prefers_the_one_with_a_free_session),
 		CASE(gives_a_worker_only_as_many_jobs_as_it_has_credits),
 		CASE(schedules_what_it_finds_at_its_start),
+		CASE(takes_back_what_was_left_behind_a_destination_where_no_mail_goes_any_more),
 		CASE(takes_back_what_an_earlier_qmgr_left_behind_a_destination),
 		CASE(gives_nothing_twice_that_a_worker_still_holds),
 		CASE(applies_results_that_come_with_what_is_held),
@@ -1769,6 +2277,11 @@ main(void)
 		CASE(a_report_that_comes_before_router_can_have_written_it_is_not_taken),
 		CASE(a_depositor_that_throws_ids_away_is_dropped_before_they_run_out),
 		CASE(lists_parked_and_active_messages_in_the_order_of_ids),
+		CASE(lists_each_message_once_though_they_move_between_store_and_memory),
+		CASE(lists_what_is_parked_while_the_store_has_the_page_in_hand),
+		CASE(lists_what_comes_into_memory_while_the_store_has_the_page_in_hand),
+		CASE(lists_the_next_one_too_when_one_left_memory_and_came_back),
+		CASE(lists_as_many_as_it_was_asked_for_and_no_page_more),
 		CASE(exports_the_content_behind_the_envelope),
 		CASE(holds_a_message_until_it_is_released),
 		CASE(a_held_message_stays_held_though_a_worker_still_had_it_in_hand),
@@ -1781,6 +2294,14 @@ main(void)
 		CASE(removes_a_message_in_hand_when_its_job_ends),
 		CASE(describes_destinations),
 		CASE(drains_when_the_jobs_in_hand_are_done),
+		CASE(a_call_out_goes_where_the_mail_would),
+		CASE(mail_that_does_not_leave_is_asked_of_nobody),
+		CASE(those_who_ask_for_the_same_recipient_share_a_call_out),
+		CASE(only_so_many_call_outs_are_on_their_way),
+		CASE(surplus_call_outs_are_answered_at_once),
+		CASE(a_call_out_survives_router_and_smtp),
+		CASE(a_call_out_waits_only_so_long),
+		CASE(an_asker_that_left_is_forgotten_and_the_call_out_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

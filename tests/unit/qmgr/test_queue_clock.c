@@ -81,6 +81,91 @@ does_not_begin_before_the_end_of_the_run_before(UNUSED void **state)
 	assert_int_equal(queue_clock_now(&clock, WALL + HOUR, HOUR), WALL + HOUR);
 }
 
+/* The queue time at which the next run begins, the wall clock being at wall_ms, after one that ended at wall_then. */
+static struct queue_clock
+next_run(struct queue_clock *clock, int64_t wall_then, int64_t boot_then, int64_t wall_ms)
+{
+	uint8_t saved[QUEUE_CLOCK_SAVED_SIZE];
+	size_t length = queue_clock_save(clock, wall_then, boot_then, saved);
+	struct queue_clock next;
+
+	assert_true(queue_clock_resume(&next, wall_ms, 0, saved, length));
+	return next;
+}
+
+static void
+goes_on_with_queue_time_that_ran_ahead_of_a_clock_set_back(UNUSED void **state)
+{
+	struct queue_clock clock, next;
+	int64_t now;
+
+	queue_clock_init(&clock, WALL, INT64_MIN, 0);
+	queue_clock_now(&clock, WALL - 23 * HOUR, HOUR);	/* set back by a day */
+	next = next_run(&clock, WALL - 22 * HOUR, 2 * HOUR, WALL - 21 * HOUR);
+	now = queue_clock_now(&next, WALL - 21 * HOUR, 0);
+	assert_int_equal(now, WALL + 3 * HOUR);
+	/* What came before the clock was set, what came since, what comes now. */
+	assert_int_equal(queue_clock_from_wall(&next, WALL - 30 * HOUR, now), WALL - 30 * HOUR);
+	assert_int_equal(queue_clock_from_wall(&next, WALL - 22 * HOUR - 1000, now), WALL + 2 * HOUR - 1000);
+	assert_int_equal(queue_clock_from_wall(&next, WALL - 21 * HOUR, now), now);
+	/* Set back once more between the runs. */
+	next = next_run(&clock, WALL - 22 * HOUR, 2 * HOUR, WALL - 24 * HOUR);
+	assert_int_equal(queue_clock_now(&next, WALL - 24 * HOUR, 0), WALL + 2 * HOUR);
+}
+
+static void
+begins_as_wall_time_where_that_is_ahead_and_makes_no_message_older(UNUSED void **state)
+{
+	struct queue_clock clock, next;
+	int64_t now;
+
+	queue_clock_init(&clock, WALL, INT64_MIN, 0);
+	queue_clock_now(&clock, WALL + 25 * HOUR, HOUR);	/* set forward by a day */
+	next = next_run(&clock, WALL + 26 * HOUR, 2 * HOUR, WALL + 27 * HOUR);
+	now = queue_clock_now(&next, WALL + 27 * HOUR, 0);
+	assert_int_equal(now, WALL + 27 * HOUR);
+	assert_int_equal(now - queue_clock_from_wall(&next, WALL + HOUR / 2, now), 2 * HOUR + HOUR / 2);
+	assert_int_equal(now - queue_clock_from_wall(&next, WALL + 26 * HOUR, now), HOUR);
+	/* A first run whose clock was years ahead. */
+	queue_clock_init(&clock, WALL + 1000 * 24 * HOUR, INT64_MIN, 0);
+	queue_clock_now(&clock, WALL, HOUR);
+	next = next_run(&clock, WALL, HOUR, WALL + HOUR);
+	now = queue_clock_now(&next, WALL + HOUR, 0);
+	assert_int_equal(now, WALL + HOUR);
+	assert_int_equal(now - queue_clock_from_wall(&next, WALL + 1000 * 24 * HOUR, now), 2 * HOUR);
+}
+
+static void
+resumes_nothing_that_is_no_clock(UNUSED void **state)
+{
+	struct queue_clock clock;
+	uint8_t saved[QUEUE_CLOCK_SAVED_SIZE + 16] = { 0 };
+
+	queue_clock_init(&clock, WALL, INT64_MIN, 0);
+	assert_int_equal(queue_clock_save(&clock, WALL, 0, saved), 32);
+	assert_false(queue_clock_resume(&clock, WALL, 0, saved, 0));
+	assert_false(queue_clock_resume(&clock, WALL, 0, saved, 16));
+	assert_false(queue_clock_resume(&clock, WALL, 0, saved, 33));
+	assert_false(queue_clock_resume(&clock, WALL, 0, saved, sizeof(saved)));
+	assert_true(queue_clock_resume(&clock, WALL, 0, saved, 32));
+	saved[16] = 1;
+	assert_false(queue_clock_resume(&clock, WALL, 0, saved, 32));
+}
+
+/* The clocks do not tick together: what came in the last moment of an era is not from the one after it. */
+static void
+allows_for_clocks_that_are_not_in_step(UNUSED void **state)
+{
+	struct queue_clock clock;
+	int64_t now;
+
+	queue_clock_init(&clock, WALL, INT64_MIN, 0);
+	now = queue_clock_now(&clock, WALL + 241 * HOUR, HOUR);
+	assert_int_equal(queue_clock_from_wall(&clock, WALL + HOUR + 1, now), WALL + HOUR);
+	assert_int_equal(queue_clock_from_wall(&clock, WALL + 241 * HOUR + 1, now), WALL + HOUR);
+	assert_int_equal(queue_clock_from_wall(&clock, WALL + 241 * HOUR - 1, now), WALL + HOUR - 1);
+}
+
 static void
 remembers_a_bounded_number_of_settings(UNUSED void **state)
 {
@@ -104,6 +189,10 @@ main(void)
 		cmocka_unit_test(translates_arrivals_from_before_and_after_a_setting_of_the_clock),
 		cmocka_unit_test(makes_a_message_younger_rather_than_older_where_the_wall_clock_ran_twice),
 		cmocka_unit_test(does_not_begin_before_the_end_of_the_run_before),
+		cmocka_unit_test(goes_on_with_queue_time_that_ran_ahead_of_a_clock_set_back),
+		cmocka_unit_test(begins_as_wall_time_where_that_is_ahead_and_makes_no_message_older),
+		cmocka_unit_test(resumes_nothing_that_is_no_clock),
+		cmocka_unit_test(allows_for_clocks_that_are_not_in_step),
 		cmocka_unit_test(remembers_a_bounded_number_of_settings),
 	};
 

@@ -6,7 +6,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
-#include "qmgr/store/crc32c.h"
+#include "common/base/crc32c.h"
 #include "qmgr/store/record.h"
 #include "qmgr/store/segment.h"
 

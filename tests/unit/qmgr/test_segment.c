@@ -1,7 +1,7 @@
 /* test_segment - what is found in a segment after crashes, damage, and earlier uses of the file */
 #include "tests/unit/qmgr/store_support.h"
 
-#include "qmgr/store/crc32c.h"
+#include "common/base/crc32c.h"
 #include "qmgr/store/segment.h"
 
 #define SIZE (32 * SEGMENT_PAGE)

@@ -200,7 +200,7 @@ an_envelope_that_cannot_be_encoded_is_an_error(void **state)
 	support_envelope(&envelope, 1, 1);
 	free(envelope.sender);
 	envelope.sender = memory_copy_string("a\nb");
-	store_batch_add(batch, &envelope, content, 0);
+	store_batch_add(batch, &envelope, content, 0, 0);
 	box_commit(box, batch);
 	assert_true(box->failed);
 	assert_false(store_knows(box->store, 1));
@@ -304,6 +304,66 @@ one_that_only_waits_for_its_turn_is_due_there(void **state)
 	assert_int_equal(box_take_due(box, 100, 10), 0);
 	assert_int_equal(box_take_destination(box, "smtp:host0.example.org", 100, 10), 0);
 	assert_int_equal(box_take_destination(box, "smtp:host1.example.org", 100, 10), 1);
+}
+
+static void
+a_note_is_kept_for_the_next_start_and_the_one_after_it(void **state)
+{
+	struct box *box = *state;
+
+	assert_int_equal(box->summary.note.length, 0);
+	store_keep_note(box->store, &(struct store_note){ .length = 5, .octets = "clock" });
+	for (int i = 0; i < 2; i++) {
+		box_reopen(box);
+		assert_int_equal(box->summary.note.length, 5);
+		assert_memory_equal(box->summary.note.octets, "clock", 5);
+	}
+	box_close(box);
+	box_remove_index(box);
+	box_open(box);
+	assert_int_equal(box->summary.note.length, 0);
+}
+
+struct turns {
+	struct box *box;
+	char names[200];
+};
+
+static void
+note_turn(void *context, const char *destination)
+{
+	struct turns *turns = context;
+
+	if (destination == NULL)
+		turns->box->answers++;
+	else
+		snprintf(turns->names + strlen(turns->names), sizeof(turns->names) - strlen(turns->names), "%s ", destination);
+}
+
+static void
+destinations_with_somebody_who_waits_for_a_turn_are_found_once(void **state)
+{
+	struct turns turns = { *state, "" };
+	struct box *box = turns.box;
+	struct envelope envelope;
+
+	for (uint64_t id = 1; id <= 5; id++) {
+		box_add(box, id, 10);
+		support_envelope(&envelope, id, 3);
+		envelope.recipients[0].waits_for_turn = id == 2;
+		envelope.recipients[2].waits_for_turn = id != 1;
+		park(box, &envelope, 9000, false);
+		envelope_free(&envelope);
+	}
+	assert_int_equal(box_list(box, 0, 10), 5);
+	box_forget_answers(box);
+	store_turns(box->store, 10, note_turn, &turns);
+	box_wait(box, 1);
+	assert_string_equal(turns.names, "smtp:host0.example.org smtp:host2.example.org ");
+	box_forget_answers(box);
+	store_turns(box->store, 1, note_turn, &turns);
+	box_wait(box, 1);
+	assert_string_equal(turns.names, "smtp:host0.example.org smtp:host2.example.org smtp:host0.example.org ");
 }
 
 static void
@@ -546,6 +606,8 @@ main(void)
 		CASE(due_times_and_holds_survive_a_restart),
 		CASE(messages_are_taken_by_their_destination),
 		CASE(one_that_only_waits_for_its_turn_is_due_there),
+		CASE(destinations_with_somebody_who_waits_for_a_turn_are_found_once),
+		CASE(a_note_is_kept_for_the_next_start_and_the_one_after_it),
 		CASE(a_parked_message_can_be_held_and_ended_without_taking_it),
 		CASE(a_message_may_be_taken_and_parked_again_and_again),
 		CASE(a_list_goes_on_where_it_ended),

@@ -124,7 +124,7 @@ child_add(struct child *child)
 	struct store_content *content = support_content(child->next_id, length);
 
 	support_envelope(envelope, child->next_id, RECIPIENTS);
-	store_batch_add(batch, envelope, content, 0);
+	store_batch_add(batch, envelope, content, 0, 0);
 	store_content_release(&content);
 	intend(pending, STEP_ADD, child->next_id, 0, (uint32_t)length);
 	send_batch(child, batch, pending);
@@ -154,7 +154,7 @@ child_got_file(void *context, uint64_t id, int file, uint64_t size, const struct
 		_exit(4);
 	close(file);
 	store_content_release(&content);
-	store_batch_add(batch, deposit->envelope, NULL, deposit->length);
+	store_batch_add(batch, deposit->envelope, NULL, deposit->length, support_checksum(id, deposit->length));
 	intend(pending, STEP_ADD_FILE, id, 0, (uint32_t)deposit->length);
 	pending->envelope = deposit->envelope;
 	send_batch(child, batch, pending);

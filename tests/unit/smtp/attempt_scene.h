@@ -365,6 +365,7 @@ begin_scene(void **state)
 		.context = scene };
 	destination_sessions_limit(scene->outbound.sessions, 10, 100);
 	TAILQ_INIT(&scene->outbound.attempts);
+	TAILQ_INIT(&scene->outbound.call_outs);
 	scene->jobs = delivery_jobs_new(scene->base, &jobs_events, scene);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets), 0);
 	scene->qmgr = channel_open(scene->base, sockets[0], &deliver_protocol, IPC_ASKS, &qmgr_handlers, &channel_events,

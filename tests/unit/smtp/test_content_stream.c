@@ -183,6 +183,50 @@ finds_octets_above_127(void **state)
 	}
 }
 
+/* Plain is only what a stream with stuffed dots would not change. */
+static void
+plain_is_what_would_not_be_changed(void **state)
+{
+	static const char *const pieces[] = { "a line\r\n", "0123456789abcdef\r\n", ".", "\r\n", "x", "\r", "\n", "\r\n.x\r\n" };
+	char path[] = "/tmp/matador-content-XXXXXX";
+	int file = mkstemp(path);
+	uint32_t seed = 1;
+	unsigned plain = 0;
+
+	(void)state;
+	unlink(path);
+	for (unsigned round = 0; round < 3000; round++) {
+		struct buffer content = BUFFER_INITIALIZER(0), wire = BUFFER_INITIALIZER(0);
+		struct content_source source = { .file = -1 };
+		struct error error = ERROR_INITIALIZER;
+		size_t lines = round % 100 == 0 ? 12000 : round % 60;
+
+		for (size_t i = 0; i < lines; i++) {
+			seed = seed * 1664525u + 1013904223u;
+			/* What is special is rare. */
+			buffer_append_string(&content, pieces[(seed >> 8) % (lines * 3) == 0 ? (seed >> 24) % ARRAY_COUNT(pieces) : i % 2]);
+		}
+		stream_all(buffer_text(&content), content.length, -1, true, &wire);
+		source.memory = buffer_text(&content);
+		source.length = content.length;
+		if (round % 100 == 0) {
+			assert_int_equal(pwrite(file, content.data, content.length, 0), (ssize_t)content.length);
+			source.file = file;
+		}
+		if (content_source_is_plain(&source, &error)) {
+			assert_int_equal(content.length, wire.length);
+			assert_int_equal(memcmp(buffer_text(&content), buffer_text(&wire), wire.length), 0);
+			plain++;
+		} else {
+			assert_true(content.length != wire.length || memcmp(buffer_text(&content), wire.data, wire.length) != 0);
+		}
+		buffer_free(&content);
+		buffer_free(&wire);
+	}
+	assert_in_range(plain, 500, 2900);
+	close(file);
+}
+
 int
 main(void)
 {
@@ -193,6 +237,7 @@ main(void)
 		cmocka_unit_test(gives_the_same_from_memory_and_file),
 		cmocka_unit_test(fails_when_the_file_is_too_short),
 		cmocka_unit_test(finds_octets_above_127),
+		cmocka_unit_test(plain_is_what_would_not_be_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

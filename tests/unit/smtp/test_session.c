@@ -1,6 +1,8 @@
 /* Unit tests of smtp/session.c and smtp/session_transaction.c, as dialogues; rows 120 to 129 of docs/reference/hostile-inputs.md. */
 #include "session_scene.h"
 
+#include <unistd.h>
+
 static void
 sends_a_message_in_order(void **state)
 {
@@ -244,7 +246,50 @@ takes_a_refusal_before_the_end_of_data(void **state)
 	assert_string_equal(scene.verdicts, "");
 	assert_int_equal(session_state(scene.session), SESSION_CLOSED);
 	end_scene(&scene);
+
+	/* An LMTP host owes each recipient a reply of its own: a single one decides about nobody. */
+	begin_scene(&scene, true, 2, content);
+	play(&scene, GREETED_LMTP "B\nC MAIL FROM:<jane@acme.com>\nC RCPT TO:<r0@example.net>\nC RCPT TO:<r1@example.net>\n"
+	    "C DATA\nS 250 ok\nS 250 ok\nS 250 ok\n");
+	session_receive(scene.session, "354 go\r\n", 8);
+	session_output(scene.session, &length);
+	session_output_sent(scene.session, length);
+	session_receive(scene.session, "552 5.3.4 too big\r\n", 19);
+	assert_string_equal(scene.verdicts, "");
+	assert_int_equal(session_state(scene.session), SESSION_CLOSED);
+	assert_int_equal(session_failure(scene.session)->judgement.outcome, DELIVERY_DEFERRED);
+	assert_string_equal(session_failure(scene.session)->judgement.status, "4.3.4");
+	end_scene(&scene);
 	free(content);
+}
+
+/* However patient each wait is: all of them together end. */
+static void
+bounds_a_transaction_as_a_whole(void **state)
+{
+	struct session_options options = { .name = "hub.acme.com", .use_pipelining = false };
+	int64_t hour = 60 * 60 * 1000, left;
+	struct scene scene;
+	deadline_t end;
+	size_t i;
+
+	(void)state;
+	begin_scene(&scene, false, 2, "x\r\n");
+	session_free(&scene.session);
+	for (i = 0; i < SESSION_STATE_COUNT; i++)
+		options.timeout_ms[i] = 1000 * hour;
+	scene.session = session_new(&options);
+	session_connected(scene.session);
+	play(&scene, GREETED_PLAIN "B\n");
+	end = session_deadline(scene.session);
+	left = deadline_remaining_ms(end);
+	assert_in_range(left, hour + 60 * 1000, hour + 3 * 60 * 1000);
+	play(&scene, "C MAIL FROM:<jane@acme.com>\nS 250 ok\nC RCPT TO:<r0@example.net>\nS 250 ok\n");
+	assert_int_equal(session_deadline(scene.session), end);
+	play(&scene, "C RCPT TO:<r1@example.net>\nS 250 ok\nC DATA\nS 354 go\nC x\nC .\nS 250 ok\n");
+	assert_int_equal(session_state(scene.session), SESSION_IDLE);
+	assert_true(session_deadline(scene.session) > end);
+	end_scene(&scene);
 }
 
 static void
@@ -534,23 +579,126 @@ uses_only_what_is_offered(void **state)
 }
 
 /* Row 128: what does not leave in time ends the session, block by block and not octet by octet. */
+/* So many octets of lines of 70 that need no change, behind an empty line; content has room for one more. */
 static void
-a_host_that_reads_slowly_gains_no_time(void **state)
+fill_with_plain_lines(char *content, size_t length)
+{
+	static const char line[] = "a line of content, as long as most of them are in a large attachment\r\n";
+
+	memcpy(content, "\r\n", 2);
+	for (size_t at = 2; at < length; at++)
+		content[at] = line[(at - 2) % (sizeof(line) - 1)];
+	memcpy(content + length - 2, "\r\n", 3);
+}
+
+static void
+begin_content(struct scene *scene, const char *content)
+{
+	begin_scene(scene, false, 1, content);
+	play(scene, GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\nS 250 ok\nC RCPT TO:<r0@example.net>\nS 250 ok\nC DATA\n");
+	session_receive(scene->session, "354 go\r\n", 8);
+}
+
+/* What needs no change leaves from where it is. */
+static void
+plain_content_is_not_copied(void **state)
+{
+	enum { LENGTH = 3 * CONTENT_BLOCK };
+	char *content = memory_new(LENGTH + 1, 1);
+	struct scene scene;
+	const char *octets;
+	size_t length, offset = 0;
+
+	(void)state;
+	fill_with_plain_lines(content, LENGTH);
+	begin_content(&scene, content);
+	while (offset < LENGTH) {
+		octets = session_output(scene.session, &length);
+		assert_ptr_equal(octets, content + offset);
+		assert_int_equal(length, LENGTH - offset);
+		session_output_sent(scene.session, length < 70001 ? length : 70001);
+		offset += length < 70001 ? length : 70001;
+	}
+	play(&scene, "C .\nS 250 ok\n");
+	assert_string_equal(scene.verdicts, "0+2.0.0;");
+	assert_int_equal(session_state(scene.session), SESSION_IDLE);
+	end_scene(&scene);
+
+	content[LENGTH / 2] = '.';
+	memcpy(content + LENGTH / 2 - 2, "\r\n", 2);
+	begin_content(&scene, content);
+	octets = session_output(scene.session, &length);
+	assert_ptr_not_equal(octets, content);
+	pump(&scene);
+	assert_int_equal(scene.sent_length, LENGTH + 1 + 3);
+	assert_memory_equal(scene.sent + LENGTH / 2 - 2, "\r\n..", 4);
+	end_scene(&scene);
+	free(content);
+}
+
+static void
+plain_content_of_a_file_can_leave_from_there(void **state)
+{
+	enum { LENGTH = 3 * CONTENT_BLOCK };
+	char path[] = "/tmp/matador-session-XXXXXX", *content = memory_new(LENGTH + 1, 1);
+	struct scene scene;
+	uint64_t offset;
+	size_t length;
+	int file = mkstemp(path), from;
+
+	(void)state;
+	unlink(path);
+	fill_with_plain_lines(content, LENGTH);
+	assert_int_equal(write(file, content, LENGTH), LENGTH);
+	begin_scene(&scene, false, 1, "");
+	scene.transaction.content = (struct content_source){ .file = file, .length = LENGTH };
+	play(&scene, GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\nS 250 ok\nC RCPT TO:<r0@example.net>\nS 250 ok\nC DATA\n");
+	assert_false(session_output_file(scene.session, &from, &offset, &length));
+	session_receive(scene.session, "354 go\r\n", 8);
+	assert_true(session_output_file(scene.session, &from, &offset, &length));
+	assert_int_equal(from, file);
+	assert_int_equal(offset, 0);
+	assert_int_equal(length, LENGTH);
+	session_output_sent(scene.session, 1000);
+	assert_true(session_output_file(scene.session, &from, &offset, &length));
+	assert_int_equal(offset, 1000);
+	session_output_sent(scene.session, LENGTH - 1000);
+	assert_false(session_output_file(scene.session, &from, &offset, &length));
+	play(&scene, "C .\nS 250 ok\n");
+	assert_string_equal(scene.verdicts, "0+2.0.0;");
+	end_scene(&scene);
+
+	/* It turns out to be unreadable: without the dot the host throws away what it has. */
+	begin_scene(&scene, false, 1, "");
+	scene.transaction.content = (struct content_source){ .file = file, .length = LENGTH };
+	play(&scene, GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\nS 250 ok\nC RCPT TO:<r0@example.net>\nS 250 ok\nC DATA\n");
+	session_receive(scene.session, "354 go\r\n", 8);
+	session_output_sent(scene.session, 1000);
+	session_output_unreadable(scene.session, "Input/output error");
+	assert_int_equal(session_state(scene.session), SESSION_CLOSED);
+	assert_string_equal(session_failure(scene.session)->judgement.status, "4.3.0");
+	assert_string_equal(scene.verdicts, "");
+	end_scene(&scene);
+	close(file);
+	free(content);
+}
+
+static void
+a_slow_reader_gains_no_time(bool is_plain)
 {
 	char *content = memory_new(300001, 1);
 	struct scene scene;
 	deadline_t deadline;
-	size_t length;
+	size_t length, left = CONTENT_BLOCK - 2;
 
-	(void)state;
 	memset(content, 'x', 300000);
-	begin_scene(&scene, false, 1, content);
-	play(&scene, GREETED_PLAIN "B\nC MAIL FROM:<jane@acme.com>\nS 250 ok\nC RCPT TO:<r0@example.net>\nS 250 ok\nC DATA\n");
-	session_receive(scene.session, "354 go\r\n", 8);
+	if (is_plain)
+		fill_with_plain_lines(content, 300000);
+	begin_content(&scene, content);
 	session_output(scene.session, &length);
 	assert_true(length > CONTENT_BLOCK / 2);
 	deadline = session_deadline(scene.session);
-	while (length > 1) {
+	while (left-- > 0) {
 		session_output_sent(scene.session, 1);
 		session_output(scene.session, &length);
 		assert_int_equal(session_deadline(scene.session), deadline);
@@ -561,6 +709,14 @@ a_host_that_reads_slowly_gains_no_time(void **state)
 	assert_non_null(strstr(session_failure(scene.session)->judgement.text, "timed out while sending the message"));
 	end_scene(&scene);
 	free(content);
+}
+
+static void
+a_host_that_reads_slowly_gains_no_time(void **state)
+{
+	(void)state;
+	a_slow_reader_gains_no_time(false);
+	a_slow_reader_gains_no_time(true);
 }
 
 /* Row 129 */
@@ -612,6 +768,7 @@ main(void)
 		cmocka_unit_test(judges_nobody_delivered_without_the_last_reply),
 		cmocka_unit_test(knows_whether_the_transaction_had_begun),
 		cmocka_unit_test(takes_a_refusal_before_the_end_of_data),
+		cmocka_unit_test(bounds_a_transaction_as_a_whole),
 		cmocka_unit_test(refuses_itself_what_the_host_cannot_take),
 		cmocka_unit_test(passes_on_parameters_that_are_offered),
 		cmocka_unit_test(blames_the_host_for_what_comes_before_mail),
@@ -624,6 +781,8 @@ main(void)
 		cmocka_unit_test(quotes_a_reply_as_one_line_of_text),
 		cmocka_unit_test(uses_only_what_is_offered),
 		cmocka_unit_test(a_host_that_reads_slowly_gains_no_time),
+		cmocka_unit_test(plain_content_is_not_copied),
+		cmocka_unit_test(plain_content_of_a_file_can_leave_from_there),
 		cmocka_unit_test(leaves_lmtp_recipients_without_a_reply_unjudged),
 		cmocka_unit_test(survives_replies_cut_anywhere),
 	};

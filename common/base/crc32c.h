@@ -1,6 +1,6 @@
 /* crc32c - the Castagnoli checksum, by the processor's instruction where it has one */
-#ifndef QMGR_STORE_CRC32C_H
-#define QMGR_STORE_CRC32C_H
+#ifndef COMMON_BASE_CRC32C_H
+#define COMMON_BASE_CRC32C_H
 
 #include <stddef.h>
 #include <stdint.h>
