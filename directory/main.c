@@ -2,15 +2,18 @@
  * directory - answers look-ups in the Domino Directory
  *
  * The Person, Group and Mail-In Database documents of the settings are compiled into a Berkeley DB file; router
- * and smtpd ask it for people, groups and members.
+ * and smtpd ask it for people, groups and members. Beside it are the two small stores of what is remembered of strangers: the
+ * greylist, and what call-outs found.
  *
  * SECURITY: holds what only it may know, the password hashes of the people, and gives none of it away: no answer
  * carries one. It runs as a user of its own, shut in a folder of the spool that holds nothing but its own nameless
- * database file; it has no network and starts nothing. What it is asked comes from strangers (addresses of RCPT
+ * database file and the two stores; it has no network and starts nothing. What it is asked comes from strangers (addresses of RCPT
  * TO, by way of smtpd): texts are bounded by the protocol, parsed strictly, and become keys with a length and a
  * kind in front, so that no text can meet a key of another kind.
  */
 #include "common/worker/worker.h"
+#include "directory/call_out_memory.h"
+#include "directory/greylist.h"
 #include "directory/server.h"
 
 struct program {
@@ -22,7 +25,11 @@ directory_after_jail(struct worker *worker)
 {
 	struct program *program = worker_context(worker);
 
-	program->server = directory_server_new(worker_event_base(worker), worker_path(worker, "directory.db"));
+	struct event_base *base = worker_event_base(worker);
+	struct greylist *greylist = greylist_new(base, worker_path(worker, "greylist"));
+	struct call_out_memories *call_outs = call_out_memories_new(base, worker_path(worker, "call-outs"));
+
+	program->server = directory_server_new(base, worker_path(worker, "directory.db"), greylist, call_outs);
 	directory_server_compile(program->server, worker_settings(worker));
 }
 

@@ -11,7 +11,9 @@
 #include "common/base/memory.h"
 #include "common/ipc/directory.h"
 #include "common/log/log.h"
+#include "directory/call_out_memory.h"
 #include "directory/compile.h"
+#include "directory/greylist.h"
 #include "directory/lookup.h"
 
 #define SLICE 300		/* documents compiled before the questions have their turn: a few milliseconds */
@@ -58,6 +60,8 @@ struct directory_server {
 	int64_t began_ms;
 	struct event timer;			/* the next slice, or the next attempt */
 	bool ever_answered;			/* the first catalogue was there: questions wait no more */
+	struct greylist *greylist;		/* owned */
+	struct call_out_memories *call_outs;	/* owned */
 	struct asker_list askers;
 };
 
@@ -118,12 +122,15 @@ compile_slice(evutil_socket_t socket UNUSED, short what UNUSED, void *context)
 }
 
 struct directory_server *
-directory_server_new(struct event_base *base, const char *path)
+directory_server_new(struct event_base *base, const char *path, struct greylist *greylist,
+    struct call_out_memories *call_outs)
 {
 	struct directory_server *server = memory_new(1, sizeof(*server));
 
 	server->base = base;
 	server->path = memory_copy_string(path);
+	server->greylist = greylist;
+	server->call_outs = call_outs;
 	TAILQ_INIT(&server->askers);
 	event_assign(&server->timer, base, -1, 0, compile_slice, server);
 	return server;
@@ -137,6 +144,8 @@ directory_server_compile(struct directory_server *server, const struct settings 
 	compile_free(&server->compilation);
 	settings_release(&server->settings);
 	server->settings = held;
+	greylist_use_settings(server->greylist, &held->configuration);
+	call_out_memories_use_settings(server->call_outs, &held->configuration);
 	schedule(server, 0);
 }
 
@@ -294,6 +303,41 @@ take_question(void *context, struct channel *channel UNUSED, const struct direct
 	TAILQ_INSERT_TAIL(&asker->waiting, waiting, entries);
 }
 
+/* ---- what is remembered of strangers: answered at once, whatever becomes of the catalogue ---- */
+
+static void
+take_attempt(void *context, struct channel *channel, const struct greylist_question *message)
+{
+	struct asker *asker = context;
+	struct greylist_answer answer_out = { .id = message->id };
+
+	answer_out.known = greylist_attempt(asker->server->greylist, message->network, message->sender, message->recipient,
+	    (message->flags & GREYLIST_PEEK) != 0, clock_wall_ms(), &answer_out.seconds);
+	send_greylist_answer(channel, &answer_out);
+}
+
+static void
+take_recall(void *context, struct channel *channel, const struct call_out_recall *message)
+{
+	struct asker *asker = context;
+	struct call_out_memory memory = { .id = message->id };
+
+	memory.finding = (uint8_t)call_out_memories_recall(asker->server->call_outs, message->recipient, clock_wall_ms(),
+	    &memory.text);
+	send_call_out_memory(channel, &memory);
+}
+
+static void
+take_report(void *context, struct channel *channel UNUSED, const struct call_out_report *message)
+{
+	struct asker *asker = context;
+
+	call_out_memories_learn(asker->server->call_outs, message->recipient, message->taken != 0, message->text,
+	    clock_wall_ms());
+}
+
+/* ---- askers ---- */
+
 static void
 asker_free(struct asker *asker)
 {
@@ -319,7 +363,7 @@ asker_closed(void *context, struct channel *channel UNUSED, const char *reason)
 {
 	struct asker *asker = context;
 
-	log_event(LOG_PEER_LOST, role_rows[asker->role].name, reason);
+	log_peer_lost(role_rows[asker->role].name, reason);
 	asker_free(asker);
 }
 
@@ -333,7 +377,8 @@ void
 directory_server_introduce(struct directory_server *server, enum role peer, unsigned instance, enum ipc_side side,
     int socket)
 {
-	static const struct directory_handlers handlers = { .directory_lookup = take_question };
+	static const struct directory_handlers handlers = { .directory_lookup = take_question,
+		.greylist_question = take_attempt, .call_out_recall = take_recall, .call_out_report = take_report };
 	static const struct channel_events events = { .closed = asker_closed, .ready = asker_ready };
 	struct asker *asker;
 
@@ -359,6 +404,8 @@ directory_server_status(const struct directory_server *server, struct buffer *li
 	buffer_printf(lines, "directory=%s\npeople=%zu\ngroups=%zu\nmail_in_databases=%zu\n",
 	    server->catalogue == NULL ? "unavailable" : server->compilation == NULL ? "ready" : "compiling",
 	    server->counts.people, server->counts.groups, server->counts.mail_in);
+	buffer_printf(lines, "greylist=%zu\ncall_outs_remembered=%zu\n", greylist_count(server->greylist),
+	    call_out_memories_count(server->call_outs));
 }
 
 void
@@ -374,6 +421,8 @@ directory_server_free(struct directory_server **server)
 	compile_free(&(*server)->compilation);
 	catalogue_release(&(*server)->catalogue);
 	settings_release(&(*server)->settings);
+	greylist_free(&(*server)->greylist);
+	call_out_memories_free(&(*server)->call_outs);
 	free((*server)->path);
 	free(*server);
 	*server = NULL;

@@ -1,5 +1,5 @@
 /*
- * server - the catalogue in force, the one in the making, and everyone who asks
+ * server - the catalogue in force, the one in the making, what is remembered of strangers, and everyone who asks
  *
  * Owns:   the channels to router and smtpd, the questions that wait for the first catalogue, the groups that are
  *         being told.
@@ -18,11 +18,14 @@
 #include "common/ipc/protocol.h"
 #include "common/worker/roles.h"
 
-struct event_base;
+struct call_out_memories;
 struct directory_server;
+struct event_base;
+struct greylist;
 
-/* path: where the database is made, absolute. */
-struct directory_server *directory_server_new(struct event_base *base, const char *path);
+/* path: where the database is made, absolute. Takes over the greylist and the memories. */
+struct directory_server *directory_server_new(struct event_base *base, const char *path, struct greylist *greylist,
+    struct call_out_memories *call_outs);
 void directory_server_free(struct directory_server **server);
 
 /* Compiles these settings from now on; the first time or after a reload. */

@@ -158,7 +158,7 @@ forget_channel(struct directory_client *client)
 static void
 lost(void *context, struct channel *channel UNUSED, const char *reason)
 {
-	log_event(LOG_PEER_LOST, "directory", reason);
+	log_peer_lost("directory", reason);
 	forget_channel(context);
 }
 

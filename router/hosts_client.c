@@ -172,7 +172,7 @@ forget_channel(struct hosts_client *client)
 static void
 lost(void *context, struct channel *channel UNUSED, const char *reason)
 {
-	log_event(LOG_PEER_LOST, "resolver", reason);
+	log_peer_lost("resolver", reason);
 	forget_channel(context);
 }
 

@@ -93,7 +93,7 @@ end(struct asker *asker, const char *reason)
 {
 	/* a control command comes and goes */
 	if (asker->is_qmgr)
-		log_event(LOG_PEER_LOST, "qmgr", reason);
+		log_peer_lost("qmgr", reason);
 	forget(asker);
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 
 #include "common/base/memory.h"
 #include "common/log/log.h"
+#include "smtpd/client_dns.h"
 #include "smtpd/receive.h"
 #include "smtpd/recipient.h"
 #include "smtpd/server.h"
@@ -33,7 +33,9 @@ struct connection {
 	deadline_t timer_at;		/* when the timer fires */
 	struct buffer unread;		/* octets that the session could not take yet */
 	struct deposit_order *order;	/* what is asked of qmgr for it, or NULL */
-	struct lookup *lookup;		/* or of directory */
+	struct inquiry *inquiry;	/* or what is asked of others: a fact that the session waits for */
+	enum fact asked;		/* which one */
+	struct inquiry *foreseen;	/* a fact that it will want, asked ahead */
 	uint64_t body_id;		/* the message whose body file it has; 0: none */
 	bool has_body;
 	bool is_counted;		/* in the limits */
@@ -46,20 +48,35 @@ struct connection {
 static void run(struct connection *connection);
 
 static void
+leave_limits(struct connection *connection)
+{
+	struct server *server = connection->server;
+	const struct client_facts *facts = &connection->session->known.facts;
+
+	if (facts->admission == RATE_EXCEEDED) {
+		limits_leave_refused(server->limits);
+		return;
+	}
+	limits_leave(server->limits, &connection->client);
+	inquirer_session_closed(server->inquirer, facts);
+}
+
+static void
 close_connection(struct connection *connection)
 {
 	struct server *server = connection->server;
 	const struct session *session = connection->session;
 
-	log_event(LOG_SESSION_CLOSED, session->name, session->client.address, session->reason,
-	    log_number(session->messages), log_seconds(clock_monotonic_ms() - session->began_ms));
+	log_event(LOG_SESSION_CLOSED, session->name, session->client.address, session_client_name(session),
+	    session->reason, log_number(session->messages), log_seconds(clock_monotonic_ms() - session->began_ms));
 	depositor_detach(server->depositor, &connection->order);
-	lookups_forget(server->lookups, &connection->lookup);
+	inquiry_forget(&connection->inquiry);
+	inquiry_forget(&connection->foreseen);
+	if (connection->is_counted)
+		leave_limits(connection);
 	session_free(&connection->session);
 	if (connection->has_body)
 		depositor_abandon(server->depositor, connection->body_id);
-	if (connection->is_counted)
-		limits_leave(server->limits, &connection->client);
 	event_del(&connection->readable);
 	event_del(&connection->writable);
 	event_del(&connection->timer);
@@ -103,33 +120,82 @@ on_deposited(void *owner, enum deposit_outcome outcome, int file, const char *te
 }
 
 static void
-on_found(void *owner, enum recipient_finding finding)
+on_fact(void *owner, const struct fact_answer *answer)
 {
 	struct connection *connection = owner;
 
-	connection->lookup = NULL;
-	recipient_found(connection->session, finding);
+	connection->inquiry = NULL;
+	session_learn(connection->session, answer);
 	run(connection);
 }
 
-/* Appends the content in memory to the body file. Regular files take all, unless something is wrong. */
+static struct inquiry *
+ask_fact(struct connection *connection, enum fact fact, inquiry_done_cb done)
+{
+	struct session *session = connection->session;
+	struct inquiry_subject subject = { .rules = session->rules, .client = &session->known.facts,
+		.sender = session->transaction != NULL ? &session->transaction->sender.facts : NULL,
+		.recipient = session->recipient != NULL ? &session->recipient->known.facts : NULL };
+
+	return inquiry_ask(connection->server->inquirer, fact, &subject, done, connection);
+}
+
+static void on_foreseen(void *owner, const struct fact_answer *answer);
+
+/* Asks for what the session will want to know of its client: the DNS has time until the first MAIL. */
+static void
+foresee(struct connection *connection)
+{
+	enum fact fact;
+
+	while (connection->foreseen == NULL && session_foresees(connection->session, &fact)) {
+		connection->foreseen = ask_fact(connection, fact, on_foreseen);
+		if (connection->foreseen != NULL)
+			return;
+	}
+}
+
+static void
+on_foreseen(void *owner, const struct fact_answer *answer)
+{
+	struct connection *connection = owner;
+	bool was_asked = connection->foreseen != NULL;
+
+	connection->foreseen = NULL;
+	session_learn(connection->session, answer);
+	if (!was_asked)
+		return;
+	foresee(connection);
+	run(connection);
+}
+
+/* Regular files take all, unless something is wrong. */
+static int
+write_all(int file, const char *data, size_t length)
+{
+	while (length > 0) {
+		ssize_t count = write(file, data, length);
+
+		if (count > 0) {
+			data += count;
+			length -= (size_t)count;
+		} else if (count == 0) {
+			return ENOSPC;
+		} else if (errno != EINTR) {
+			return errno;
+		}
+	}
+	return 0;
+}
+
+/* Appends the content that is here to the body file. */
 static int
 write_body(const struct transaction *transaction)
 {
-	size_t written = 0;
+	int error_number = write_all(transaction->body_file, transaction->data.data, transaction->data.length);
 
-	while (written < transaction->data.length) {
-		ssize_t count = write(transaction->body_file, transaction->data.data + written,
-		    transaction->data.length - written);
-
-		if (count > 0)
-			written += (size_t)count;
-		else if (count == 0)
-			return ENOSPC;
-		else if (errno != EINTR)
-			return errno;
-	}
-	return 0;
+	return error_number != 0 ? error_number :
+	    write_all(transaction->body_file, transaction->lent.data, transaction->lent.length);
 }
 
 static void
@@ -160,11 +226,15 @@ serve_wait(struct connection *connection)
 		if (connection->order == NULL)
 			begin_deposit(connection);
 		return false;
-	case SESSION_WAITS_FOR_DIRECTORY:
-		if (connection->lookup == NULL)
-			connection->lookup = lookups_ask(server->lookups, session->rules, session->recipient,
-			    on_found, connection);
-		return session->wait != SESSION_WAITS_FOR_DIRECTORY;
+	case SESSION_WAITS_FOR_FACT:
+		if (session->wanted_fact == FACT_PATIENCE)
+			return false;
+		if (connection->inquiry != NULL && connection->asked == session->wanted_fact)
+			return false;
+		inquiry_forget(&connection->inquiry);
+		connection->asked = session->wanted_fact;
+		connection->inquiry = ask_fact(connection, session->wanted_fact, on_fact);
+		return connection->inquiry == NULL;
 	case SESSION_WAITS_FOR_INPUT:
 	case SESSION_WAITS_FOR_CLOSE:
 		break;
@@ -186,8 +256,8 @@ tidy(struct connection *connection)
 	}
 	if (session->wait != SESSION_WAITS_FOR_DEPOSIT && session->wait != SESSION_WAITS_FOR_BODY_FILE)
 		depositor_detach(connection->server->depositor, &connection->order);
-	if (session->wait != SESSION_WAITS_FOR_DIRECTORY)
-		lookups_forget(connection->server->lookups, &connection->lookup);
+	if (session->wait != SESSION_WAITS_FOR_FACT)
+		inquiry_forget(&connection->inquiry);
 }
 
 /* Feeds the session as long as it takes octets and nothing has to be waited for. */
@@ -212,14 +282,16 @@ feed(struct connection *connection, const char *data, size_t length)
 
 /* ---- the socket ---- */
 
-/* Sends replies as far as the client takes them. False: the client has gone. */
+/* Sends replies as far as the client takes them; the reply to QUIT leaves with the close behind it, as one packet. False: the
+ * client has gone. */
 static bool
 send_output(struct connection *connection)
 {
 	struct buffer *output = &connection->session->output;
+	bool closes = connection->session->wait == SESSION_WAITS_FOR_CLOSE && connection->session->is_orderly;
 
 	while (output->length > 0) {
-		ssize_t count = send(connection->socket, output->data, output->length, MSG_NOSIGNAL);
+		ssize_t count = send(connection->socket, output->data, output->length, MSG_NOSIGNAL | (closes ? MSG_MORE : 0));
 
 		if (count >= 0)
 			buffer_consume(output, (size_t)count);
@@ -232,10 +304,18 @@ send_output(struct connection *connection)
 	return true;
 }
 
+/* Whether the client is not greeted yet, and it matters whether it says something. */
+static bool
+is_being_tried(const struct connection *connection)
+{
+	return connection->session->wait == SESSION_WAITS_FOR_FACT && connection->session->wanted_fact == FACT_PATIENCE;
+}
+
 static bool
 wants_input(const struct connection *connection)
 {
-	return connection->is_lingering || (session_reads(connection->session) && connection->unread.length == 0);
+	return connection->is_lingering || ((session_reads(connection->session) || is_being_tried(connection)) &&
+	    connection->unread.length == 0);
 }
 
 /* A client that waits for a reply seldom sends: reading stops only when it does so all the same (on_readable()), which
@@ -334,16 +414,21 @@ on_readable(evutil_socket_t socket, short what, void *context)
 		linger(connection);
 		return;
 	}
-	count = recv(socket, server->input, sizeof(server->input), 0);
+	count = recv(socket, server->input, session_input_size(connection->session), 0);
 	if (count < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (count <= 0) {
 		close_connection(connection);
 		return;
 	}
-	connection->is_running = true;
-	feed(connection, server->input, (size_t)count);
-	connection->is_running = false;
+	if (is_being_tried(connection)) {
+		buffer_append(&connection->unread, server->input, (size_t)count);
+		session_learn(connection->session, &(struct fact_answer){ .fact = FACT_PATIENCE, .spoke_early = true });
+	} else {
+		connection->is_running = true;
+		feed(connection, server->input, (size_t)count);
+		connection->is_running = false;
+	}
 	run(connection);
 }
 
@@ -406,22 +491,10 @@ static void
 describe_client(const struct sockaddr_storage *address, struct session_client *client, struct in6_addr *key)
 {
 	*client = (struct session_client){ .socket_address = *address };
-	*key = (struct in6_addr){ .s6_addr = { [10] = 0xff, [11] = 0xff } };
-	if (address->ss_family == AF_INET) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)address;
-
-		memcpy(&key->s6_addr[12], &in->sin_addr, 4);
-		client->port = ntohs(in->sin_port);
-	} else if (address->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
-
-		*key = in6->sin6_addr;
-		client->port = ntohs(in6->sin6_port);
-	}
-	if (IN6_IS_ADDR_V4MAPPED(key))
-		inet_ntop(AF_INET, &key->s6_addr[12], client->address, sizeof(client->address));
-	else
-		inet_ntop(AF_INET6, key, client->address, sizeof(client->address));
+	*key = client_key((const struct sockaddr *)address);
+	client_key_text(key, client->address);
+	client->port = ntohs(address->ss_family == AF_INET6 ? ((const struct sockaddr_in6 *)address)->sin6_port :
+	    ((const struct sockaddr_in *)address)->sin_port);
 }
 
 static void
@@ -438,17 +511,31 @@ turn_away(struct server *server, int socket, const struct session_client *client
 	close(socket);
 }
 
+/* How many sessions the client may have in this process, and whether policy is to be asked about this one. By its address alone: to ask
+ * for the client's names would cost a flood of sessions more than to let it in. */
+static size_t
+maximum_of(const struct server *server, const struct in6_addr *key, struct session_client *client)
+{
+	size_t maximum = (size_t)rules_configuration(server->rules)->maximum_sessions_per_client.number;
+
+	if (client->is_local_user || !limits_is_crowded(server->limits, key, maximum / (size_t)server->processes))
+		return maximum;
+	if (host_list_find_address(server->rules->lists->rate_exempt_hosts,
+	    (const struct sockaddr *)&client->socket_address) != NULL)
+		return SIZE_MAX;
+	client->is_crowded = true;
+	return maximum;
+}
+
 /* A session of a client that is counted under key, unless there are too many. */
 static void
-open_counted(struct server *server, int socket, const struct session_client *client, const struct in6_addr *key)
+open_counted(struct server *server, int socket, struct session_client *client, const struct in6_addr *key)
 {
-	const struct document_configuration *configuration = rules_configuration(server->rules);
-	int64_t all = configuration->maximum_sessions.number;
+	int64_t all = rules_configuration(server->rules)->maximum_sessions.number;
 	size_t maximum = (size_t)((all + server->processes - 1) / server->processes);
-	size_t maximum_of_client = (size_t)configuration->maximum_sessions_per_client.number;
 	struct connection *connection;
 
-	switch (limits_enter(server->limits, key, maximum, maximum_of_client)) {
+	switch (limits_enter(server->limits, key, maximum, maximum_of(server, key, client))) {
 	case LIMITS_TOO_MANY:
 		turn_away(server, socket, client, REPLY_TOO_MANY_SESSIONS, "maximum_sessions");
 		return;
@@ -461,6 +548,7 @@ open_counted(struct server *server, int socket, const struct session_client *cli
 	connection = new_connection(server, socket, client);
 	connection->client = *key;
 	connection->is_counted = true;
+	foresee(connection);
 	run(connection);
 }
 
@@ -469,10 +557,8 @@ connection_open(struct server *server, int socket, const struct sockaddr_storage
 {
 	struct session_client client;
 	struct in6_addr key;
-	int on = 1;
 
 	describe_client(address, &client, &key);
-	setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	open_counted(server, socket, &client, &key);
 }
 

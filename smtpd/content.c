@@ -4,8 +4,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/mail/plain_lines.h"
+#include "smtpd/own_fields.h"
+
 struct sink {
 	struct buffer *out;
+	struct bytes run;	/* content that is not in out yet: it stands in the input as it is */
 	bool kept;
 };
 
@@ -23,18 +27,30 @@ note_flaw(struct content *content, enum content_flaw flaw)
 		content->flaw = flaw;
 }
 
+/* Looks at more of a header line, up to a field's colon; a blank in front of it is obsolete (RFC 5322 4.5). A continuation is one
+ * from its first octet on. */
+static void
+judge_line_kind(struct content *content, const char *data, size_t length, bool is_start)
+{
+	if (is_start)
+		content->line_kind = data[0] == ' ' || data[0] == '\t' ? CONTENT_LINE_FIELD :
+		    data[0] == ':' ? CONTENT_LINE_OTHER : CONTENT_LINE_NAME;
+	for (size_t i = 0; i < length && content->line_kind < CONTENT_LINE_FIELD; i++) {
+		if (data[i] == ':')
+			content->line_kind = CONTENT_LINE_FIELD;
+		else if (data[i] == ' ' || data[i] == '\t')
+			content->line_kind = CONTENT_LINE_NAME_ENDED;
+		else if (data[i] < ' ' || data[i] == 0x7f || content->line_kind == CONTENT_LINE_NAME_ENDED)
+			content->line_kind = CONTENT_LINE_OTHER;
+	}
+}
+
 /* A field, a continuation, or the "From " line of an mbox; anything else ends the header as an empty line. */
 static bool
-is_header_line(const char *line, size_t length)
+is_header_line(const struct content *content)
 {
-	size_t name = 0;
-
-	if (line[0] == ' ' || line[0] == '\t' || (length > 5 && memcmp(line, "From ", 5) == 0))
-		return true;
-	while (name < length && line[name] > ' ' && line[name] != ':' && line[name] < 0x7f)
-		name++;
-	return name > 0 && name < length && (line[name] == ':' || line[name] == ' ' || line[name] == '\t') &&
-	    memchr(line + name, ':', length - name) == line + name + strspn(line + name, " \t");
+	return content->line_length > 0 && (content->line_kind == CONTENT_LINE_FIELD ||
+	    (content->line_length > 5 && memcmp(content->line, "From ", 5) == 0));
 }
 
 /* Where the value begins when the line is a field of that name ("Priority:"), else NULL. */
@@ -73,6 +89,14 @@ judge_priority(struct content *content)
 	}
 }
 
+/* The line that has just passed is not of the header any more. */
+static void
+end_header(struct content *content)
+{
+	content->in_header = false;
+	content->header_end = content->line_start;
+}
+
 /* A whole header line has passed: what it says that concerns us. */
 static void
 judge_header_line(struct content *content)
@@ -81,8 +105,10 @@ judge_header_line(struct content *content)
 	size_t length = content->line_length;
 
 	content->line[length] = '\0';
-	if (length == 0 || !is_header_line(content->line, length))
-		content->in_header = false;
+	if (!is_header_line(content))
+		end_header(content);
+	else if (own_fields_may_begin(content->line, length))
+		content->has_own_fields = true;
 	else if (value_of(content->line, "Received:") != NULL)
 		content->received_fields++;
 	else if (content->message_id[0] == '\0' && (message_id = value_of(content->line, "Message-ID:")) != NULL)
@@ -97,6 +123,7 @@ scan_header(struct content *content, const char *data, size_t length)
 {
 	size_t room = sizeof(content->line) - 1 - content->line_length;
 
+	judge_line_kind(content, data, length, content->line_length == 0);
 	content->header_length += length;
 	if (content->header_length > content->header_limit)
 		note_flaw(content, CONTENT_HEADER_TOO_LARGE);
@@ -107,13 +134,25 @@ scan_header(struct content *content, const char *data, size_t length)
 }
 
 static void
+keep_run(struct sink *sink)
+{
+	if (sink->run.length > 0 && !buffer_append(sink->out, sink->run.data, sink->run.length))
+		sink->kept = false;
+	sink->run.length = 0;
+}
+
+static void
 put(struct content *content, struct sink *sink, const char *data, size_t length)
 {
 	content->length += length;
 	if (sink->out == NULL || content->flaw != CONTENT_FLAWLESS)
 		return;
-	if (!buffer_append(sink->out, data, length))
-		sink->kept = false;
+	if (sink->run.length > 0 && (const char *)sink->run.data + sink->run.length == data) {
+		sink->run.length += length;
+		return;
+	}
+	keep_run(sink);
+	sink->run = (struct bytes){ data, length };
 }
 
 /* Octets inside a line, up to the next CR or LF or the end of data. */
@@ -139,50 +178,28 @@ take_line_text(struct content *content, const char *data, size_t length, struct 
 	return run;
 }
 
-/*
- * How many octets from here on, up to the end of a line, are whole lines of a body without anything special: no NUL,
- * no bare CR or LF, no dot in front of a line. They can be taken as they are.
- */
-static size_t
-plain_lines(const struct content *content, const char *data, size_t length)
-{
-	const char *line = data, *end = data + length;
-
-	if (content->in_header || content->position != CONTENT_LINE_START)
-		return 0;
-	while (line < end && (*line != '.' || !content->is_dotted)) {
-		const char *lf = memchr(line, '\n', (size_t)(end - line));
-
-		if (lf == NULL || lf == line || memchr(line, '\r', (size_t)(lf - line)) != lf - 1)
-			break;
-		line = lf + 1;
-	}
-	end = memchr(data, '\0', (size_t)(line - data));
-	if (end != NULL) {
-		const char *before = memrchr(data, '\n', (size_t)(end - data));
-
-		line = before == NULL ? data : before + 1;
-	}
-	return (size_t)(line - data);
-}
-
+/* line_end: CRLF, where possible in the input. */
 static void
-end_line(struct content *content, struct sink *sink)
+end_line(struct content *content, struct sink *sink, const char *line_end)
 {
 	if (content->in_header)
 		judge_header_line(content);
-	put(content, sink, "\r\n", 2);
+	put(content, sink, line_end, 2);
 	content->position = CONTENT_LINE_START;
+	if (content->in_header)
+		content->line_start = content->length;
 }
 
-/* One octet at a place where it matters what it is. False: it is not special here, and still to be taken. */
+/* The octet data[at] at a place where it matters what it is. False: it is not special here, and still to be taken. */
 static bool
-take_special(struct content *content, char octet, struct sink *sink, bool *ended_out)
+take_special(struct content *content, const char *data, size_t at, struct sink *sink, bool *ended_out)
 {
+	char octet = data[at];
+
 	switch (content->position) {
 	case CONTENT_AFTER_CR:
 		if (octet == '\n') {
-			end_line(content, sink);
+			end_line(content, sink, at > 0 ? data + at - 1 : "\r\n");
 			return true;
 		}
 		break;
@@ -220,24 +237,29 @@ take_special(struct content *content, char octet, struct sink *sink, bool *ended
 }
 
 size_t
-content_take(struct content *content, const char *data, size_t length, struct buffer *out, bool *ended_out,
-    bool *kept_out)
+content_take(struct content *content, const char *data, size_t length, struct buffer *out, struct bytes *lent_out,
+    bool *ended_out, bool *kept_out)
 {
-	struct sink sink = { out, true };
+	struct sink sink = { out, { NULL, 0 }, true };
 	size_t taken = 0;
 
 	*ended_out = false;
 	while (taken < length && !*ended_out) {
-		size_t plain = plain_lines(content, data + taken, length - taken);
+		size_t plain = content->in_header || content->position != CONTENT_LINE_START ? 0 :
+		    plain_lines(data + taken, length - taken, content->is_dotted);
 
 		if (plain > 0) {
 			put(content, &sink, data + taken, plain);
 			taken += plain;
-		} else if (take_special(content, data[taken], &sink, ended_out))
+		} else if (take_special(content, data, taken, &sink, ended_out))
 			taken++;
 		else
 			taken += take_line_text(content, data + taken, length - taken, &sink);
 	}
+	if (lent_out != NULL && sink.run.length >= CONTENT_LENT_MIN)
+		*lent_out = sink.run;
+	else
+		keep_run(&sink);
 	*kept_out = sink.kept;
 	return taken;
 }
@@ -245,10 +267,11 @@ content_take(struct content *content, const char *data, size_t length, struct bu
 void
 content_finish(struct content *content, struct buffer *out)
 {
-	struct sink sink = { out, true };
+	struct sink sink = { out, { NULL, 0 }, true };
 
 	if (content->position == CONTENT_AFTER_CR)
 		note_flaw(content, CONTENT_BARE_CR_OR_LF);
 	else if (content->position != CONTENT_LINE_START)
-		end_line(content, &sink);
+		end_line(content, &sink, "\r\n");
+	keep_run(&sink);
 }

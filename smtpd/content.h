@@ -15,8 +15,10 @@
 #include <stdint.h>
 
 #include "common/base/buffer.h"
+#include "common/base/wire.h"
 #include "common/mail/envelope.h"
 
+#define CONTENT_LENT_MIN 32768	/* octets that are worth being lent */
 #define CONTENT_FIELD_MAX 200	/* octets of a header line that are looked at */
 
 enum content_flaw {
@@ -30,6 +32,9 @@ enum content_flaw {
 enum content_position { CONTENT_LINE_START, CONTENT_IN_LINE, CONTENT_AFTER_CR, CONTENT_AFTER_DOT,
 	CONTENT_AFTER_DOT_CR };
 
+/* What the current header line is, as far as it was seen; a field's colon may stand behind CONTENT_FIELD_MAX. */
+enum content_line { CONTENT_LINE_NAME, CONTENT_LINE_NAME_ENDED, CONTENT_LINE_FIELD, CONTENT_LINE_OTHER };
+
 struct content {
 	enum content_position position;
 	enum content_flaw flaw;		/* the first one found */
@@ -37,9 +42,13 @@ struct content {
 	bool in_header;
 	uint64_t length;		/* octets of content so far, unstuffed */
 	size_t header_length;
+	uint64_t line_start;		/* octets of content before the current header line */
+	uint64_t header_end;		/* once in_header is false: octets of content that are its header */
+	bool has_own_fields;		/* the header may have fields that only we may write (own_fields.h) */
 	size_t header_limit;
 	unsigned received_fields;
 	enum message_priority priority;	/* of the first field that asks for another than normal */
+	enum content_line line_kind;
 	char line[CONTENT_FIELD_MAX];	/* the start of the current header line */
 	size_t line_length;
 	char message_id[CONTENT_FIELD_MAX];	/* "" when there is none */
@@ -49,11 +58,12 @@ void content_init(struct content *content, bool is_dotted, size_t header_limit);
 
 /*
  * Takes octets of the client; what is content goes to out (nothing when out is NULL or the content has a flaw).
+ * With lent_out, a last run of many octets that stand in data as they are is not copied: it follows what is in out.
  * Returns how many octets were taken: all of them, or those up to the end of the data, with *ended_out true. False
  * in *kept_out when out reached its limit; the length counts on.
  */
-size_t content_take(struct content *content, const char *data, size_t length, struct buffer *out, bool *ended_out,
-    bool *kept_out);
+size_t content_take(struct content *content, const char *data, size_t length, struct buffer *out, struct bytes *lent_out,
+    bool *ended_out, bool *kept_out);
 
 /* The last chunk of BDAT has arrived: ends an unfinished last line, and finds a CR at the very end. */
 void content_finish(struct content *content, struct buffer *out);

@@ -31,6 +31,7 @@ struct deposit_order {
 	size_t sent;			/* octets of envelope and content */
 	size_t counted;			/* octets counted in the process's total */
 	uint64_t body_length;
+	uint32_t body_checksum;
 	deposit_done_cb done;		/* NULL: the owner has gone */
 	void *owner;
 };
@@ -141,7 +142,7 @@ begin_order(struct depositor *depositor, struct deposit_order *order)
 	else
 		sent = send_deposit_begin(depositor->channel, &(struct deposit_begin){ .id = order->id,
 		    .envelope_length = (uint32_t)order->envelope.length, .content_length = order->content.length,
-		    .body_length = order->body_length, .data = piece });
+		    .body_length = order->body_length, .body_checksum = order->body_checksum, .data = piece });
 	if (!sent)
 		return false;
 	order->begun = true;
@@ -209,6 +210,7 @@ depositor_store(struct depositor *depositor, struct transaction *transaction, de
 	order->content = transaction->data;
 	order->counted = transaction->counted;
 	order->body_length = transaction->body_length;
+	order->body_checksum = transaction->body_checksum;
 	transaction->counted = 0;
 	buffer_init(&transaction->data, 0);
 	if (transaction->body_file >= 0)
@@ -249,6 +251,12 @@ depositor_check_ids(struct depositor *depositor)
 	    depositor->shared->end_id - depositor->shared->next_id > IDS_LEFT_WHEN_ASKING)
 		return;
 	depositor->block_wanted = send_deposit_block_wanted(depositor->channel, &(struct deposit_block_wanted){ });
+}
+
+struct channel *
+depositor_channel(const struct depositor *depositor)
+{
+	return depositor->channel;
 }
 
 size_t
@@ -337,11 +345,21 @@ take_body_answer(void *context, struct channel *channel, const struct deposit_bo
 	pump(depositor);
 }
 
+static void
+take_call_out_answer(void *context, struct channel *channel, const struct call_out_answer *message)
+{
+	struct depositor *depositor = context;
+
+	(void)channel;
+	depositor->events->call_out_answered(depositor->context, message);
+}
+
 static const struct deposit_handlers handlers = {
 	.deposit_block = take_block,
 	.deposit_state = take_state,
 	.deposit_answer = take_answer,
 	.deposit_body_answer = take_body_answer,
+	.call_out_answer = take_call_out_answer,
 };
 
 /* ---- qmgr comes and goes ---- */
@@ -397,7 +415,7 @@ on_closed(void *context, struct channel *channel, const char *reason)
 	struct depositor *depositor = context;
 
 	(void)channel;
-	log_event(LOG_PEER_LOST, "qmgr", reason);
+	log_peer_lost("qmgr", reason);
 	drop_channel(depositor);
 }
 

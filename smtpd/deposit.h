@@ -23,10 +23,12 @@ struct transaction;
 /* What became of an order; the order is gone afterwards. file is a body file, the owner's from now on, or -1. */
 typedef void (*deposit_done_cb)(void *owner, enum deposit_outcome outcome, int file, const char *text);
 struct depositor_events {
-	/* All body files that were given out are gone. */
+	/* qmgr has gone, and with it all body files that were given out. */
 	void (*lost)(void *context);
 	/* qmgr has granted ids and said whether it accepts: clients get an answer that means something. */
 	void (*ready)(void *context);
+	/* qmgr says what a call-out found: the channel is ours, the question was another's. */
+	void (*call_out_answered)(void *context, const struct call_out_answer *message);
 };
 
 /* shared and events are borrowed; what qmgr says of ids and acceptance is written into shared. */
@@ -37,6 +39,9 @@ void depositor_free(struct depositor **depositor);
 
 /* Takes over the socket of a new qmgr. */
 void depositor_connect(struct depositor *depositor, struct event_base *base, int socket);
+
+/* The channel to qmgr, lent until lost() is called; NULL while there is none. */
+struct channel *depositor_channel(const struct depositor *depositor);
 
 /* Asks for a body file for this id. */
 struct deposit_order *depositor_ask_body(struct depositor *depositor, uint64_t id, deposit_done_cb done,

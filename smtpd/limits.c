@@ -11,10 +11,12 @@ struct client {
 	struct hash_node node;
 	struct in6_addr address;
 	size_t sessions;
+	size_t asked;			/* of them: those that policy is asked about */
+	bool is_watched;
 };
 
 struct limits {
-	struct hash_table clients;	/* those with sessions */
+	struct hash_table clients;	/* those with sessions, and those watched */
 	size_t sessions;
 };
 
@@ -54,42 +56,143 @@ find(const struct limits *limits, const struct in6_addr *address)
 	return NULL;
 }
 
+static struct client *
+find_or_add(struct limits *limits, const struct in6_addr *address)
+{
+	struct client *client = find(limits, address);
+
+	if (client != NULL)
+		return client;
+	client = memory_new(1, sizeof(*client));
+	client->address = *address;
+	hash_table_insert(&limits->clients, &client->node, hash_bytes(address, sizeof(*address)));
+	return client;
+}
+
+static void
+free_when_unused(struct limits *limits, struct client *client)
+{
+	if (client->sessions > 0 || client->is_watched)
+		return;
+	hash_table_remove(&limits->clients, &client->node);
+	free(client);
+}
+
+bool
+limits_is_crowded(const struct limits *limits, const struct in6_addr *address, size_t share)
+{
+	const struct client *client = find(limits, address);
+
+	return client == NULL ? share == 0 : client->is_watched || client->sessions >= share;
+}
+
 enum limits_verdict
 limits_enter(struct limits *limits, const struct in6_addr *address, size_t maximum,
     size_t maximum_of_client)
 {
-	struct client *client = find(limits, address);
+	struct client *client;
 
 	if (limits->sessions >= maximum)
 		return LIMITS_TOO_MANY;
-	if (client != NULL && client->sessions >= maximum_of_client)
+	client = find_or_add(limits, address);
+	if (client->sessions >= maximum_of_client)
 		return LIMITS_TOO_MANY_FROM_CLIENT;
-	if (client == NULL) {
-		client = memory_new(1, sizeof(*client));
-		client->address = *address;
-		hash_table_insert(&limits->clients, &client->node, hash_bytes(address, sizeof(*address)));
-	}
 	client->sessions++;
 	limits->sessions++;
 	return LIMITS_ENTERED;
 }
 
-void
-limits_leave(struct limits *limits, const struct in6_addr *address)
+/* False when the client has none. */
+static bool
+take_from_client(struct limits *limits, const struct in6_addr *address)
 {
 	struct client *client = find(limits, address);
 
-	if (client == NULL)
-		return;
+	if (client == NULL || client->sessions == 0)
+		return false;
+	client->sessions--;
+	free_when_unused(limits, client);
+	return true;
+}
+
+void
+limits_refuse(struct limits *limits, const struct in6_addr *address)
+{
+	(void)take_from_client(limits, address);
+}
+
+void
+limits_leave_refused(struct limits *limits)
+{
 	limits->sessions--;
-	if (--client->sessions > 0)
-		return;
-	hash_table_remove(&limits->clients, &client->node);
-	free(client);
+}
+
+void
+limits_leave(struct limits *limits, const struct in6_addr *address)
+{
+	if (take_from_client(limits, address))
+		limits->sessions--;
 }
 
 size_t
 limits_sessions(const struct limits *limits)
 {
 	return limits->sessions;
+}
+
+void
+limits_ask(struct limits *limits, const struct in6_addr *address)
+{
+	struct client *client = find(limits, address);
+
+	if (client != NULL)
+		client->asked++;
+}
+
+void
+limits_answered(struct limits *limits, const struct in6_addr *address)
+{
+	struct client *client = find(limits, address);
+
+	if (client != NULL && client->asked > 0)
+		client->asked--;
+}
+
+void
+limits_watch(struct limits *limits, const struct in6_addr *address, bool is_watched)
+{
+	struct client *client = find_or_add(limits, address);
+
+	client->is_watched = is_watched;
+	free_when_unused(limits, client);
+}
+
+void
+limits_watch_nobody(struct limits *limits)
+{
+	struct hash_node *node, *next;
+
+	for (node = hash_table_walk(&limits->clients, NULL); node != NULL; node = next) {
+		struct client *client = HASH_CONTAINER(node, struct client, node);
+
+		next = hash_table_walk(&limits->clients, node);
+		client->is_watched = false;
+		free_when_unused(limits, client);
+	}
+}
+
+bool
+limits_is_watched(const struct limits *limits, const struct in6_addr *address)
+{
+	const struct client *client = find(limits, address);
+
+	return client != NULL && client->is_watched;
+}
+
+size_t
+limits_open_sessions(const struct limits *limits, const struct in6_addr *address)
+{
+	const struct client *client = find(limits, address);
+
+	return client != NULL && client->sessions > client->asked ? client->sessions - client->asked : 0;
 }

@@ -15,7 +15,6 @@
 #include "smtpd/connection.h"
 #include "smtpd/server.h"
 
-#define ACCEPTED_AT_ONCE 16
 #define PAUSE_MS 250
 
 struct listener {
@@ -48,35 +47,33 @@ pause_accepting(struct listener *listener, int number)
 	evtimer_add(listener->resume, &pause);
 }
 
+/* One client a turn: to find out that nobody else waits costs as much as a client, and the next turn knows anyway. */
 static void
 on_readable(evutil_socket_t socket, short what, void *context)
 {
 	struct listener *listener = context;
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+	int client;
 
 	(void)what;
-	for (int i = 0; i < ACCEPTED_AT_ONCE; i++) {
-		struct sockaddr_storage address;
-		socklen_t length = sizeof(address);
-		int client = accept4(socket, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (client >= 0) {
-			connection_open(listener->server, client, &address);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			pause_accepting(listener, errno);
-		/* Anything else was the client's own end, or another process was faster. */
-		if (errno != ECONNABORTED && errno != EINTR)
-			return;
-	}
+	client = accept4(socket, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (client >= 0)
+		connection_open(listener->server, client, &address);
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		pause_accepting(listener, errno);
+	/* Anything else was the client's own end, or another process was faster. */
 }
 
 void
 listener_open(struct server *server, const char *address, int socket)
 {
 	struct listener *listener;
+	int on = 1;
 
 	listener_close(server, address);
+	/* What is accepted inherits it: replies are whole when they are sent. */
+	setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	listener = memory_new(1, sizeof(*listener));
 	listener->server = server;
 	listener->address = memory_copy_string(address);

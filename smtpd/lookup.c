@@ -8,6 +8,7 @@
 #include "common/ipc/directory.h"
 #include "common/log/log.h"
 #include "common/mail/recipient_lookup.h"
+#include "smtpd/directory_memory.h"
 #include "smtpd/rules.h"
 
 struct lookup {
@@ -25,15 +26,17 @@ TAILQ_HEAD(lookup_list, lookup);
 
 struct lookups {
 	struct channel *channel;
+	struct directory_memory *memory;	/* borrowed */
 	struct lookup_list list;
 	uint64_t next_id;
 };
 
 struct lookups *
-lookups_new(void)
+lookups_new(struct directory_memory *memory)
 {
 	struct lookups *lookups = memory_new(1, sizeof(*lookups));
 
+	lookups->memory = memory;
 	TAILQ_INIT(&lookups->list);
 	return lookups;
 }
@@ -109,7 +112,7 @@ finish(struct lookups *lookups, struct lookup *lookup)
 }
 
 struct lookup *
-lookups_ask(struct lookups *lookups, const struct rules *rules, const struct recipient *recipient,
+lookups_ask(struct lookups *lookups, const struct rules *rules, const struct recipient_facts *recipient,
     lookup_done_cb done, void *owner)
 {
 	struct lookup *lookup = memory_new(1, sizeof(*lookup));
@@ -117,7 +120,7 @@ lookups_ask(struct lookups *lookups, const struct rules *rules, const struct rec
 	lookup->id = ++lookups->next_id;
 	lookup->done = done;
 	lookup->owner = owner;
-	recipient_lookup_start(&lookup->question, rules->settings, &recipient->address, recipient->primary_domain);
+	recipient_lookup_start(&lookup->question, rules->settings, recipient->address, recipient->primary_domain);
 	TAILQ_INSERT_TAIL(&lookups->list, lookup, entries);
 	if (lookup->question.state != RECIPIENT_LOOKUP_ASK) {
 		finish(lookups, lookup);
@@ -177,9 +180,29 @@ take_answer(void *context, struct channel *channel, const struct directory_answe
 	pump(lookups);
 }
 
+static void
+take_greylist(void *context, struct channel *channel, const struct greylist_answer *message)
+{
+	struct lookups *lookups = context;
+
+	(void)channel;
+	directory_memory_take_greylist(lookups->memory, message);
+}
+
+static void
+take_call_out(void *context, struct channel *channel, const struct call_out_memory *message)
+{
+	struct lookups *lookups = context;
+
+	(void)channel;
+	directory_memory_take_call_out(lookups->memory, message);
+}
+
 static const struct directory_handlers handlers = {
 	.directory_entry = take_entry,
 	.directory_answer = take_answer,
+	.greylist_answer = take_greylist,
+	.call_out_memory = take_call_out,
 };
 
 static void
@@ -188,6 +211,7 @@ drop_channel(struct lookups *lookups)
 	struct lookup *lookup;
 
 	channel_free(&lookups->channel);
+	directory_memory_use(lookups->memory, NULL);
 	TAILQ_FOREACH(lookup, &lookups->list, entries)
 		lookup->asked = false;
 }
@@ -196,15 +220,18 @@ static void
 on_closed(void *context, struct channel *channel, const char *reason)
 {
 	(void)channel;
-	log_event(LOG_PEER_LOST, "directory", reason);
+	log_peer_lost("directory", reason);
 	drop_channel(context);
 }
 
 static void
 on_ready(void *context, struct channel *channel)
 {
+	struct lookups *lookups = context;
+
 	(void)channel;
-	pump(context);
+	pump(lookups);
+	directory_memory_pump(lookups->memory);
 }
 
 void
@@ -214,5 +241,6 @@ lookups_connect(struct lookups *lookups, struct event_base *base, int socket)
 
 	drop_channel(lookups);
 	lookups->channel = channel_open(base, socket, &directory_protocol, IPC_ASKS, &handlers, &events, lookups);
+	directory_memory_use(lookups->memory, lookups->channel);
 	pump(lookups);
 }

@@ -7,14 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/crc32c.h"
 #include "common/base/identifier.h"
 #include "common/base/memory.h"
 #include "common/log/log.h"
+#include "smtpd/own_fields.h"
 #include "smtpd/received.h"
+#include "smtpd/trace_fields.h"
 #include "smtpd/session.h"
 
-#define WRITE_PIECE 32768		/* octets that are worth a write to the body file */
+#define WRITE_PIECE CONTENT_LENT_MIN	/* octets that are worth a write to the body file */
 #define MEMORY_SPARED 8192		/* content this small stays in memory even when that is short */
+#define HEADER_SPARED 32768		/* and a header this large, which is looked at whole before it is written anywhere */
 
 #define TRY_LATER_TEXT "Requested action aborted: error in processing, try again later"
 
@@ -50,7 +54,9 @@ receive_begin(struct session *session, bool is_dotted, const char **text_out)
 	content_init(&transaction->content, is_dotted, (size_t)settings->configuration.maximum_header_size.number);
 	buffer_init(&transaction->data, 0);
 	transaction->has_content = true;
+	trace_fields_append(&transaction->data, session);
 	received_append(&transaction->data, session);
+	transaction->prefix_length = transaction->data.length;
 	return REPLY_NONE;
 }
 
@@ -147,6 +153,32 @@ end_chunk(struct session *session)
 	session_reply(session, REPLY_CHUNK_OK, octets);
 }
 
+/* The header is complete, or the message ends in it: out goes what only we may write. */
+static void
+clean_header(struct session *session)
+{
+	struct transaction *transaction = session->transaction;
+	const struct content *content = &transaction->content;
+	uint64_t end = content->in_header ? content->length : content->header_end;
+
+	if (transaction->header_is_clean || (content->in_header && transaction->stage != TRANSACTION_ENDED))
+		return;
+	transaction->header_is_clean = true;
+	if (content->has_own_fields && transaction->refusal == REPLY_NONE)
+		own_fields_remove(&transaction->data, transaction->prefix_length, transaction->prefix_length + (size_t)end,
+		    rules_host_name(session->rules));
+}
+
+/* Memory is short, and the client goes on with its header. */
+static bool
+header_is_too_much(const struct session *session)
+{
+	const struct transaction *transaction = session->transaction;
+
+	return !transaction->header_is_clean && transaction->data.length > HEADER_SPARED &&
+	    session->shared->content_octets > session->shared->content_limit;
+}
+
 /* Whether the content has to leave memory. */
 static bool
 needs_body_file(const struct session *session)
@@ -154,6 +186,8 @@ needs_body_file(const struct session *session)
 	const struct transaction *transaction = session->transaction;
 	const struct session_shared *shared = session->shared;
 
+	if (!transaction->header_is_clean)
+		return false;
 	return transaction->data.length > (size_t)session->rules->settings->matador.inline_body_limit.number ||
 	    (shared->content_octets > shared->content_limit && transaction->data.length > MEMORY_SPARED);
 }
@@ -163,14 +197,18 @@ static void
 continue_content(struct session *session)
 {
 	struct transaction *transaction = session->transaction;
+	size_t waiting;
 
+	clean_header(session);
 	transaction_count(transaction, &session->shared->content_octets);
+	if (header_is_too_much(session))
+		transaction_refuse(transaction, REPLY_NOT_ACCEPTING, "Too many messages are arriving, try again later");
+	waiting = transaction->data.length + transaction->lent.length;
 	if (transaction->refusal == REPLY_NONE && transaction->body_file < 0 && needs_body_file(session)) {
 		session->wait = SESSION_WAITS_FOR_BODY_FILE;
 		return;
 	}
-	if (transaction->body_file >= 0 && transaction->data.length > 0 &&
-	    (transaction->data.length >= WRITE_PIECE || transaction->stage != TRANSACTION_MORE)) {
+	if (transaction->body_file >= 0 && waiting > 0 && (waiting >= WRITE_PIECE || transaction->stage != TRANSACTION_MORE)) {
 		session->wait = SESSION_WAITS_FOR_BODY_WRITE;
 		return;
 	}
@@ -205,12 +243,20 @@ sink_of(struct transaction *transaction)
 	return transaction->refusal == REPLY_NONE ? &transaction->data : NULL;
 }
 
+/* Only what is written at once, into the body file that is there, may stay where it was received. */
+static struct bytes *
+loan_of(struct transaction *transaction)
+{
+	return transaction->body_file >= 0 ? &transaction->lent : NULL;
+}
+
 size_t
 receive_data(struct session *session, const char *data, size_t length)
 {
 	struct transaction *transaction = session->transaction;
 	bool ended, kept;
-	size_t taken = content_take(&transaction->content, data, length, sink_of(transaction), &ended, &kept);
+	size_t taken = content_take(&transaction->content, data, length, sink_of(transaction), loan_of(transaction),
+	    &ended, &kept);
 
 	if (ended)
 		transaction->stage = TRANSACTION_ENDED;
@@ -239,7 +285,9 @@ receive_chunk(struct session *session, const char *data, size_t length)
 		length = (size_t)session->chunk_left;
 	if (session->chunk_refusal != REPLY_NONE)
 		return drop_chunk(session, length);
-	content_take(&transaction->content, data, length, sink_of(transaction), &ended, &kept);
+	/* The end of a chunk may still add to what came. */
+	content_take(&transaction->content, data, length, sink_of(transaction),
+	    length < session->chunk_left ? loan_of(transaction) : NULL, &ended, &kept);
 	session->chunk_left -= length;
 	if (note_progress(session, length)) {
 		if (session->chunk_left == 0)
@@ -284,6 +332,14 @@ receive_body_file(struct session *session, int file, enum deposit_outcome outcom
 	session_leave_when_draining(session);
 }
 
+static void
+note_written(struct transaction *transaction)
+{
+	transaction->body_checksum = crc32c(crc32c(transaction->body_checksum, transaction->data.data, transaction->data.length),
+	    transaction->lent.data, transaction->lent.length);
+	transaction->body_length += transaction->data.length + transaction->lent.length;
+}
+
 void
 receive_body_written(struct session *session, int error_number)
 {
@@ -291,12 +347,13 @@ receive_body_written(struct session *session, int error_number)
 
 	session->wait = SESSION_WAITS_FOR_INPUT;
 	if (error_number == 0)
-		transaction->body_length += transaction->data.length;
+		note_written(transaction);
 	else if (error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG)
 		transaction_refuse(transaction, REPLY_NOT_ACCEPTING, "Insufficient system storage");
 	else
 		transaction_refuse(transaction, REPLY_TRY_LATER, TRY_LATER_TEXT);
 	buffer_free(&transaction->data);
+	transaction->lent.length = 0;
 	continue_content(session);
 	session_leave_when_draining(session);
 }
@@ -315,7 +372,7 @@ log_acceptance(const struct session *session)
 	const struct envelope *envelope = &transaction->envelope;
 
 	log_event(LOG_MESSAGE_ACCEPTED, log_id(envelope->id), session->name, session->client.address,
-	    session->helo, envelope->protocol, envelope->sender, log_number((int64_t)envelope->recipient_count),
+	    transaction->trace.client_name, session->helo, envelope->protocol, envelope->sender, log_number((int64_t)envelope->recipient_count),
 	    log_number((int64_t)transaction->content.length), transaction->content.message_id,
 	    log_seconds(clock_monotonic_ms() - transaction->began_ms));
 }

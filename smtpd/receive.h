@@ -27,7 +27,7 @@ void receive_end_chunk(struct session *session);
 
 /* A body file, the session's from now on; or why there is none. */
 void receive_body_file(struct session *session, int file, enum deposit_outcome outcome, const char *text);
-/* transaction->data was appended to the body file; or the errno of the attempt. */
+/* transaction->data, and behind it what is lent, was appended to the body file; or the errno of the attempt. */
 void receive_body_written(struct session *session, int error_number);
 /* The body file is gone with the qmgr that gave it. */
 void receive_body_lost(struct session *session);

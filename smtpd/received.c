@@ -33,10 +33,14 @@ static void
 append_from(struct buffer *out, const struct session *session)
 {
 	const struct session_client *client = &session->client;
+	const char *name = session->transaction->trace.client_name;
 
 	buffer_append_string(out, "from ");
 	append_helo(out, session->helo != NULL ? session->helo : "");
-	buffer_printf(out, " ([%s%s])\r\n\t", strchr(client->address, ':') != NULL ? "IPv6:" : "", client->address);
+	buffer_append_string(out, " (");
+	if (name != NULL)
+		buffer_printf(out, "%s ", name);
+	buffer_printf(out, "[%s%s])\r\n\t", strchr(client->address, ':') != NULL ? "IPv6:" : "", client->address);
 }
 
 /* A "for" beyond ASCII would make the message need SMTPUTF8 at its next hop, for nothing but our own words. */

@@ -6,7 +6,8 @@
 
 struct session;
 
-/* Appends the field. Whatever the client said of itself stays inside it: one field, bounded, brackets balanced. */
+/* Appends the field, with the client's name where it is known and leads back to its address. Whatever the client said of
+ * itself stays inside it: one field, bounded, brackets balanced. */
 void received_append(struct buffer *out, const struct session *session);
 
 #endif

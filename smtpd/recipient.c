@@ -5,25 +5,49 @@
 
 #include "common/base/memory.h"
 #include "common/log/log.h"
-#include "smtpd/controls/controls.h"
+#include "smtpd/judging.h"
 #include "smtpd/session.h"
+
+struct recipient *
+recipient_new(void)
+{
+	struct recipient *recipient = memory_new(1, sizeof(*recipient));
+
+	recipient->known.facts.address = &recipient->known.address;
+	return recipient;
+}
+
+void
+recipient_free(struct recipient **recipient)
+{
+	if (*recipient == NULL)
+		return;
+	known_recipient_free(&(*recipient)->known);
+	free(*recipient);
+	*recipient = NULL;
+}
 
 static void
 finish(struct session *session)
 {
-	free(session->recipient);
-	session->recipient = NULL;
+	recipient_free(&session->recipient);
+}
+
+/* Where the session was before this RCPT. */
+static enum session_state
+state_before(const struct session *session)
+{
+	return session->transaction->envelope.recipient_count > 0 ? SESSION_RECIPIENTS : SESSION_SENDER;
 }
 
 static void
 refuse(struct session *session, const struct control_judgement *judgement)
 {
-	const char *address = session->recipient->address.text;
-
-	log_event(LOG_RECIPIENT_REFUSED, session->name, session->client.address, session->helo,
-	    session->transaction->envelope.sender, address, log_number(reply_code(judgement->reply)),
-	    judgement->rule);
-	session_reply(session, judgement->reply, address);
+	log_event(LOG_RECIPIENT_REFUSED, session->name, session->client.address, session_client_name(session),
+	    session->helo, session->transaction->envelope.sender, session->recipient->known.address.text,
+	    log_number(reply_code(judgement->reply)), judgement->rule);
+	session_enter(session, state_before(session));
+	session_reply(session, judgement->reply, judgement->text);
 	session->refused = REPLY_NONE;
 	finish(session);
 }
@@ -35,9 +59,10 @@ accept_recipient(struct session *session)
 	size_t limit = (size_t)rules_configuration(session->rules)->maximum_recipients_per_message.number;
 	struct envelope_recipient *added;
 
-	switch (transaction_add_recipient(session->transaction, &recipient->address, recipient->is_local, limit,
-	    &added)) {
+	switch (transaction_add_recipient(session->transaction, &recipient->known.address,
+	    recipient->known.facts.is_local, limit, &added)) {
 	case RECIPIENT_SURPLUS:
+		session_enter(session, state_before(session));
 		session_reply(session, REPLY_TOO_MANY_RECIPIENTS, NULL);
 		finish(session);
 		return;
@@ -50,53 +75,32 @@ accept_recipient(struct session *session)
 		break;
 	}
 	session_enter(session, SESSION_RECIPIENTS);
-	session_reply(session, REPLY_RECIPIENT_OK, recipient->address.text);
+	session_reply(session, REPLY_RECIPIENT_OK, recipient->known.address.text);
 	finish(session);
 }
 
-static void
-walk_controls(struct session *session)
+void
+recipient_continue(struct session *session)
 {
-	struct recipient *recipient = session->recipient;
-	struct control_question question = { session->rules, &session->client, recipient };
-	struct control_judgement judgement = controls_judge(CONTROL_AT_RCPT, &question, &recipient->next_control);
+	struct control_judgement judgement;
 
-	switch (judgement.verdict) {
-	case CONTROL_PASSES:
-		accept_recipient(session);
+	switch (judging_continue(session, session->recipient, &judgement)) {
+	case CONTROL_NEEDS:
+		judging_wait(session, SESSION_VERIFYING, judgement.fact);
 		break;
 	case CONTROL_REFUSES:
 		refuse(session, &judgement);
 		break;
-	case CONTROL_ASKS_DIRECTORY:
-		session_enter(session, SESSION_VERIFYING);
-		session->wait = SESSION_WAITS_FOR_DIRECTORY;
-		break;
+	default:
+		accept_recipient(session);
 	}
 }
 
 void
 recipient_judge(struct session *session, struct recipient *recipient)
 {
-	recipient->is_local = recipient->address.domain[0] == '\0' ||
-	    is_local_internet_domain(session->rules->local_domains, recipient->address.domain, NULL, NULL,
-	    &recipient->primary_domain);
+	known_recipient_locate(&recipient->known, session->rules);
 	session->recipient = recipient;
-	walk_controls(session);
-}
-
-void
-recipient_found(struct session *session, enum recipient_finding finding)
-{
-	struct control_judgement judgement;
-
-	session->wait = SESSION_WAITS_FOR_INPUT;
-	session_enter(session,
-	    session->transaction->envelope.recipient_count > 0 ? SESSION_RECIPIENTS : SESSION_SENDER);
-	judgement = control_judge_finding(session->rules, finding);
-	if (judgement.verdict == CONTROL_REFUSES)
-		refuse(session, &judgement);
-	else
-		walk_controls(session);
-	session_leave_when_draining(session);
+	judging_start(session, CONTROL_AT_RCPT);
+	recipient_continue(session);
 }

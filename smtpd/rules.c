@@ -3,7 +3,30 @@
 
 #include <stdlib.h>
 
+#include "common/base/buffer.h"
+#include "common/base/hash_table.h"
 #include "common/base/memory.h"
+
+static void
+append_zones(struct buffer *text, const struct setting *zones, bool is_on)
+{
+	for (size_t i = 0; i < zones->count; i++)
+		buffer_printf(text, "%s ", zones->items[i].text);
+	buffer_append_byte(text, is_on ? '+' : '-');
+}
+
+static uint64_t
+dns_zones_id(const struct document_configuration *configuration)
+{
+	struct buffer text = BUFFER_INITIALIZER(0);
+	uint64_t id;
+
+	append_zones(&text, &configuration->dns_whitelist_sites, configuration->dns_whitelist_filters.number);
+	append_zones(&text, &configuration->dns_blacklist_sites, configuration->dns_blacklist_filters.number);
+	id = hash_bytes(text.data, text.length);
+	buffer_free(&text);
+	return id;
+}
 
 struct rules *
 rules_new(const struct settings *settings)
@@ -13,14 +36,14 @@ rules_new(const struct settings *settings)
 
 	rules->settings = settings_hold(settings);
 	rules->local_domains = local_domains_new(settings);
-	rules->relay_exempt_hosts = host_list_new(&configuration->relay_enforcement_exclude_hosts,
-	    configuration->host_entry_matching.number == HOST_ENTRY_MATCHING_WHOLE_LABELS);
+	rules->lists = control_lists_new(configuration);
 	rules->parameters.size = configuration->smtp_in_size.number;
 	rules->parameters.eightbitmime = configuration->smtp_in_8bitmime.number;
 	/* RFC 6531 3.1: who offers SMTPUTF8 offers 8BITMIME. */
 	rules->parameters.smtputf8 = configuration->smtp_in_smtputf8.number && rules->parameters.eightbitmime;
 	rules->parameters.dsn = configuration->smtp_in_dsn.number;
 	rules->maximum_size = (uint64_t)configuration->maximum_message_size_kb.number;
+	rules->dns_zones_id = dns_zones_id(configuration);
 	rules->references = 1;
 	return rules;
 }
@@ -40,7 +63,7 @@ rules_release(struct rules **rules)
 	*rules = NULL;
 	if (released == NULL || --released->references > 0)
 		return;
-	host_list_free(&released->relay_exempt_hosts);
+	control_lists_free(&released->lists);
 	local_domains_free(&released->local_domains);
 	settings_release(&released->settings);
 	free(released);

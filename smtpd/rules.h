@@ -10,17 +10,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/conf/host_entry.h"
+#include "common/conf/host_list.h"
 #include "common/conf/settings.h"
 #include "common/mail/local_domain.h"
+#include "smtpd/controls/lists.h"
 #include "smtpd/parameters.h"
 
 struct rules {
 	const struct settings *settings;	/* held */
 	struct local_domains *local_domains;	/* owned */
-	struct host_list *relay_exempt_hosts;	/* owned: relay_enforcement_exclude_hosts */
+	struct control_lists *lists;		/* owned */
 	struct parameters_allowed parameters;
 	uint64_t maximum_size;			/* octets of a message; 0: no limit */
+	uint64_t dns_zones_id;			/* the same for all rules with the same DNS lists in force */
 	unsigned references;
 };
 

@@ -9,11 +9,10 @@
 #include <event2/event.h>
 
 #include "common/base/memory.h"
-#include "common/ipc/directory.h"
 #include "common/ipc/deposit.h"
-#include "common/ipc/dns.h"
-#include "common/ipc/policy.h"
+#include "common/ipc/inspection.h"
 #include "smtpd/connection.h"
+#include "smtpd/inspection.h"
 #include "smtpd/listener.h"
 
 #define PROCESSES_MAX 4		/* when smtpd_processes is 0, as master counts them */
@@ -31,13 +30,22 @@ server_count_processes(struct server *server, const struct settings *settings)
 		server->processes = 1;
 }
 
-/* qmgr was restarted: the body files of messages on their way in went with it. */
+/* qmgr has gone, and the body files of messages on their way in with it. */
 static void
-on_bodies_lost(void *context)
+on_queue_lost(void *context)
 {
 	struct server *server = context;
 
+	inquirer_use_queue(server->inquirer, NULL);
 	connections_body_lost(server);
+}
+
+static void
+on_call_out_answered(void *context, const struct call_out_answer *message)
+{
+	struct server *server = context;
+
+	inquirer_take_call_out(server->inquirer, message);
 }
 
 /* Transactions can begin, or this has been waited for long enough: clients in the kernel's queue are taken from
@@ -90,13 +98,15 @@ take_settings(struct server *server)
 
 	rules_release(&server->rules);
 	server->rules = rules_new(settings);
+	inspector_set_rules(server->inspector, server->rules);
 	server->shared.content_limit = (size_t)settings->matador.content_memory_limit.number;
 }
 
 void
 server_start(struct server *server, struct worker *worker)
 {
-	static const struct depositor_events events = { .lost = on_bodies_lost, .ready = open_ports };
+	static const struct depositor_events events = { .lost = on_queue_lost, .ready = open_ports,
+		.call_out_answered = on_call_out_answered };
 	static const struct timeval longest = { OPENING_SECONDS, 0 };
 
 	server->worker = worker;
@@ -107,8 +117,9 @@ server_start(struct server *server, struct worker *worker)
 	server->depositor = depositor_new(&server->shared, &events, server);
 	server->opening_timer = evtimer_new(server->base, on_opening_timer, server);
 	evtimer_add(server->opening_timer, &longest);
-	server->lookups = lookups_new();
 	server->limits = limits_new();
+	server->inquirer = inquirer_new(server->base, server->limits);
+	server->inspector = inspector_new(server->base, server->inquirer, server->limits, (size_t)server->processes);
 	take_settings(server);
 }
 
@@ -118,38 +129,17 @@ server_reload(struct server *server)
 	take_settings(server);
 }
 
-static void
-on_idle_peer_closed(void *context, struct channel *channel, const char *reason)
-{
-	struct server *server = context;
-
-	(void)reason;
-	channel_free(channel == server->resolver ? &server->resolver : &server->policy);
-}
-
-/* A peer that is not asked anything: the pair stays open, so that it does not take us for dead. */
-static void
-hold_open(struct server *server, struct channel **held, const struct ipc_protocol *protocol, int socket)
-{
-	static const struct channel_events events = { .closed = on_idle_peer_closed };
-
-	channel_free(held);
-	*held = channel_open(server->base, socket, protocol, IPC_ASKS, NULL, &events, server);
-}
-
 void
 server_introduce(struct server *server, const struct ipc_protocol *protocol, int socket)
 {
-	if (protocol == &deposit_protocol)
+	if (protocol == &deposit_protocol) {
 		depositor_connect(server->depositor, server->base, socket);
-	else if (protocol == &directory_protocol)
-		lookups_connect(server->lookups, server->base, socket);
-	else if (protocol == &dns_protocol)
-		hold_open(server, &server->resolver, protocol, socket);
-	else if (protocol == &policy_protocol)
-		hold_open(server, &server->policy, protocol, socket);
-	else
+		inquirer_use_queue(server->inquirer, depositor_channel(server->depositor));
+	} else if (protocol == &inspection_protocol) {
+		inspector_connect(server->inspector, socket);
+	} else if (!inquirer_connect(server->inquirer, protocol, socket)) {
 		close(socket);
+	}
 }
 
 static void
@@ -199,6 +189,7 @@ server_status(struct server *server, struct buffer *lines)
 	buffer_printf(lines, "content_octets=%zu\n", server->shared.content_octets);
 	buffer_printf(lines, "queue=%s\n", !server->shared.connected ? "away" :
 	    server->shared.accepting ? "accepting" : "refusing");
+	statistics_append(&server->shared.statistics, lines);
 }
 
 void
@@ -213,9 +204,9 @@ server_stop(struct server *server)
 	if (server->drain_timer != NULL)
 		event_free(server->drain_timer);
 	depositor_free(&server->depositor);
-	channel_free(&server->resolver);
-	channel_free(&server->policy);
-	lookups_free(&server->lookups);
+	inspector_free(&server->inspector);
+	inquirer_free(&server->inquirer);
+	statistics_free(&server->shared.statistics);
 	limits_free(&server->limits);
 	rules_release(&server->rules);
 }

@@ -13,13 +13,14 @@
 #include "common/base/clock.h"
 #include "common/worker/worker.h"
 #include "smtpd/deposit.h"
+#include "smtpd/inquiry.h"
 #include "smtpd/limits.h"
-#include "smtpd/lookup.h"
 #include "smtpd/rules.h"
 #include "smtpd/session.h"
 
 struct connection;
 struct event;
+struct inspector;
 struct listener;
 
 /* A local client that master handed over before transactions could begin. */
@@ -38,9 +39,8 @@ struct server {
 	struct rules *rules;			/* for new sessions */
 	struct session_shared shared;
 	struct depositor *depositor;
-	struct lookups *lookups;
-	struct channel *resolver;		/* held for the controls that ask it; nothing is asked yet */
-	struct channel *policy;
+	struct inquirer *inquirer;
+	struct inspector *inspector;
 	struct limits *limits;
 	struct connection_list connections;
 	struct listener_list listeners;

@@ -8,15 +8,18 @@
 #include "common/base/attributes.h"
 #include "common/base/memory.h"
 #include "common/log/log.h"
+#include "smtpd/arrival.h"
+#include "smtpd/judging.h"
 #include "smtpd/receive.h"
 #include "smtpd/recipient.h"
+#include "smtpd/sender.h"
 #include "smtpd/verb.h"
 
 #define ENDLESS_LINE (256 * 1024)	/* octets of a command line after which its end is not waited for */
 #define COMMAND_LOGGED 80		/* octets of a refused command in the log */
 #define TLS_HANDSHAKE 0x16		/* first octet of a TLS client hello */
 
-enum deadline_kind { COMMAND, DATA, LOOKUP, PEER, CLOSE };
+enum deadline_kind { COMMAND, DATA, FACT, PEER, CLOSE };
 
 static const struct {
 	const char *word;
@@ -45,8 +48,8 @@ set_deadline(struct session *session)
 		session->deadline = deadline_earlier(session->ends_by,
 		    deadline_after_ms(configuration->session_idle_timeout.number * 1000));
 		break;
-	case LOOKUP:
-		session->deadline = deadline_after_ms(SESSION_LOOKUP_TIMEOUT_MS);
+	case FACT:
+		session->deadline = deadline_after_ms(fact_time_ms(session->wanted_fact, session->rules));
 		break;
 	case PEER:
 		session->deadline = deadline_after_ms(SESSION_PEER_TIMEOUT_MS);
@@ -57,33 +60,17 @@ set_deadline(struct session *session)
 	}
 }
 
+const char *
+session_client_name(const struct session *session)
+{
+	return confirmed_host_name(session->known.facts.host_names);
+}
+
 void
 session_enter(struct session *session, enum session_state state)
 {
 	session->state = state;
 	set_deadline(session);
-}
-
-/* The built-in words, or the administrator's, whose %s is the date. */
-static void
-greet(struct session *session)
-{
-	const char *words = rules_configuration(session->rules)->smtp_greeting.text;
-	const char *placeholder = strstr(words, "%s");
-	struct buffer text = BUFFER_INITIALIZER(REPLY_LINE_MAX);
-	char date[40];
-
-	clock_format_rfc5322(clock_wall_ms(), date);
-	buffer_append_string(&text, rules_host_name(session->rules));
-	buffer_append_byte(&text, ' ');
-	if (*words == '\0')
-		buffer_printf(&text, "ESMTP Service (Matador %s) ready at %s", MATADOR_VERSION, date);
-	else if (placeholder == NULL)
-		buffer_append_string(&text, words);
-	else
-		buffer_printf(&text, "%.*s%s%s", (int)(placeholder - words), words, date, placeholder + 2);
-	session_reply(session, REPLY_GREETING, buffer_text(&text));
-	buffer_free(&text);
 }
 
 struct session *
@@ -103,8 +90,8 @@ session_new(struct rules *rules, struct session_shared *shared, const struct ses
 	line_reader_init(&session->reader, (size_t)configuration->maximum_command_line_length.number,
 	    ENDLESS_LINE);
 	buffer_init(&session->output, 0);
-	session_enter(session, SESSION_CONNECTED);
-	greet(session);
+	judging_describe_client(session);
+	arrival_begin(session);
 	return session;
 }
 
@@ -116,7 +103,9 @@ session_free(struct session **session)
 	if (going == NULL)
 		return;
 	session_end_transaction(going);
-	free(going->recipient);
+	recipient_free(&going->recipient);
+	known_client_free(&going->known);
+	judging_forget_client(going);
 	free(going->helo);
 	line_reader_free(&going->reader);
 	buffer_free(&going->output);
@@ -225,11 +214,25 @@ take_command(struct session *session, const char *data, size_t length)
 	return taken;
 }
 
+/* Whether it is the client's turn, to speak or to be silent. */
+static bool
+waits_for_client(const struct session *session)
+{
+	return session->wait == SESSION_WAITS_FOR_INPUT ||
+	    (session->wait == SESSION_WAITS_FOR_FACT && session->wanted_fact == FACT_PATIENCE);
+}
+
 void
 session_leave_when_draining(struct session *session)
 {
-	if (session->is_draining && session->wait == SESSION_WAITS_FOR_INPUT && session->transaction == NULL)
+	if (session->is_draining && waits_for_client(session) && session->transaction == NULL)
 		session_close(session, REPLY_SHUTTING_DOWN, rules_host_name(session->rules), "service stops");
+}
+
+size_t
+session_input_size(const struct session *session)
+{
+	return session->transaction != NULL && session->transaction->body_file >= 0 ? SESSION_INPUT_MAX : SESSION_INPUT_USUAL;
 }
 
 size_t
@@ -259,13 +262,31 @@ session_drain(struct session *session)
 }
 
 void
+session_learn(struct session *session, const struct fact_answer *answer)
+{
+	judging_learn(session, answer);
+	if (session->wait != SESSION_WAITS_FOR_FACT || session->wanted_fact != answer->fact)
+		return;
+	session->wait = SESSION_WAITS_FOR_INPUT;
+	if (session->state == SESSION_ARRIVING)
+		arrival_continue(session);
+	else if (session->state == SESSION_JUDGING)
+		sender_continue(session);
+	else
+		recipient_continue(session);
+	session_leave_when_draining(session);
+}
+
+void
 session_expired(struct session *session)
 {
 	const char *host = rules_host_name(session->rules);
+	struct fact_answer answer;
 
 	switch (session->wait) {
-	case SESSION_WAITS_FOR_DIRECTORY:
-		recipient_found(session, RECIPIENT_CANNOT_BE_FOUND_NOW);
+	case SESSION_WAITS_FOR_FACT:
+		answer = fact_unanswered(session->wanted_fact);
+		session_learn(session, &answer);
 		break;
 	case SESSION_WAITS_FOR_DEPOSIT:
 		receive_deposited(session, DEPOSIT_TEMPORARY,

@@ -17,6 +17,7 @@ transaction_new(void)
 	envelope_init(&transaction->envelope);
 	transaction->began_ms = clock_monotonic_ms();
 	transaction->body_file = -1;
+	transaction->sender.facts.address = &transaction->sender.address;
 	return transaction;
 }
 
@@ -24,9 +25,19 @@ static void
 drop_content(struct transaction *transaction)
 {
 	buffer_free(&transaction->data);
+	transaction->lent.length = 0;
 	if (transaction->body_file >= 0)
 		close(transaction->body_file);
 	transaction->body_file = -1;
+}
+
+static void
+free_trace(struct transaction_trace *trace)
+{
+	free(trace->client_name);
+	free(trace->dnsbl_site);
+	free(trace->dnswl_site);
+	free(trace->spf_text);
 }
 
 void
@@ -36,6 +47,8 @@ transaction_free(struct transaction **transaction)
 		return;
 	drop_content(*transaction);
 	envelope_free(&(*transaction)->envelope);
+	known_sender_free(&(*transaction)->sender);
+	free_trace(&(*transaction)->trace);
 	free((*transaction)->refusal_text);
 	free((*transaction)->recipient_hashes);
 	free(*transaction);

@@ -6,20 +6,9 @@
 
 #include "common/base/attributes.h"
 #include "common/base/memory.h"
+#include "smtpd/helo.h"
 #include "smtpd/session.h"
 #include "smtpd/verb.h"
-
-#define HELO_MAX 255
-
-/* Names that are no domain are taken (RFC 5321 4.1.4 wants that); what could confuse a log or a header is not. */
-static bool
-helo_is_acceptable(const char *helo, size_t length)
-{
-	for (size_t i = 0; i < length; i++)
-		if (helo[i] <= ' ' || helo[i] >= 0x7f)
-			return false;
-	return length > 0 && length <= HELO_MAX;
-}
 
 static bool
 say_hello(struct session *session, const char *helo, size_t length, bool is_esmtp)

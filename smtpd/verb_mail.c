@@ -1,10 +1,11 @@
-/* verb_mail - MAIL: the sender, and the start of a transaction */
+/* verb_mail - MAIL: its syntax and the start of a transaction; sender.h judges it */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/error.h"
 #include "common/base/memory.h"
 #include "smtpd/path.h"
+#include "smtpd/sender.h"
 #include "smtpd/session.h"
 #include "smtpd/verb.h"
 
@@ -46,6 +47,7 @@ begin_transaction(struct session *session, const struct address *sender, const s
 	char user[24];
 
 	session->transaction = transaction_new();
+	session->transaction->sender.address = *sender;
 	envelope = &session->transaction->envelope;
 	free(envelope->sender);
 	envelope->sender = memory_copy_string(sender->text);
@@ -61,8 +63,7 @@ begin_transaction(struct session *session, const struct address *sender, const s
 		snprintf(user, sizeof(user), "uid:%u", session->client.user_id);
 		envelope->user = memory_copy_string(user);
 	}
-	session_enter(session, SESSION_SENDER);
-	session_reply(session, REPLY_SENDER_OK, sender->text[0] != '\0' ? sender->text : "<>");
+	sender_judge(session);
 }
 
 void

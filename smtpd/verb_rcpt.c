@@ -1,8 +1,5 @@
 /* verb_rcpt - RCPT: a recipient's syntax; recipient.h judges it */
-#include <stdlib.h>
-
 #include "common/base/error.h"
-#include "common/base/memory.h"
 #include "smtpd/path.h"
 #include "smtpd/recipient.h"
 #include "smtpd/session.h"
@@ -16,8 +13,8 @@ parse(struct session *session, const char *argument, size_t length, struct recip
 	struct error error = ERROR_INITIALIZER;
 	size_t consumed;
 
-	if (path_parse(argument, length, "TO:", ADDRESS_ALLOW_BARE_POSTMASTER, &recipient->address, &consumed,
-	    &error) != 0) {
+	if (path_parse(argument, length, "TO:", ADDRESS_ALLOW_BARE_POSTMASTER, &recipient->known.address,
+	    &consumed, &error) != 0) {
 		session_reply(session, REPLY_BAD_RECIPIENT, error.text);
 		return false;
 	}
@@ -26,7 +23,7 @@ parse(struct session *session, const char *argument, size_t length, struct recip
 		session_reply(session, refusal.reply, refusal.text);
 		return false;
 	}
-	if (recipient->address.has_utf8 && !session->transaction->envelope.smtputf8) {
+	if (recipient->known.address.has_utf8 && !session->transaction->envelope.smtputf8) {
 		session_reply(session, REPLY_NEEDS_SMTPUTF8, NULL);
 		return false;
 	}
@@ -36,10 +33,10 @@ parse(struct session *session, const char *argument, size_t length, struct recip
 void
 verb_rcpt(struct session *session, const char *argument, size_t length)
 {
-	struct recipient *recipient = memory_new(1, sizeof(*recipient));
+	struct recipient *recipient = recipient_new();
 
 	if (parse(session, argument, length, recipient))
 		recipient_judge(session, recipient);
 	else
-		free(recipient);
+		recipient_free(&recipient);
 }

@@ -50,6 +50,20 @@ static const char tail[] =
     ".Xr logger 8 ,\n"
     ".Xr matador 8\n";
 
+/* Each sentence on a line of its own, as mdoc wants it. */
+static void
+print_sentences(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		putchar(*text);
+		if (*text == '.' && text[1] == ' ') {
+			putchar('\n');
+			text++;
+		}
+	}
+	putchar('\n');
+}
+
 int
 main(void)
 {
@@ -61,7 +75,8 @@ main(void)
 		for (const char *c = events[i].severity; *c != '\0' && length < sizeof(severity) - 1; c++)
 			severity[length++] = *c >= 'A' && *c <= 'Z' ? (char)(*c + 'a' - 'A') : *c;
 		severity[length] = '\0';
-		printf(".It Li %s Pq %s\n%s\n", events[i].name, severity, events[i].meaning);
+		printf(".It Li %s Pq %s\n", events[i].name, severity);
+		print_sentences(events[i].meaning);
 		if (events[i].keys[0] != '\0')
 			printf("Keys:\n.Va %s .\n", events[i].keys);
 	}

@@ -36,6 +36,7 @@ static const char head[] =
 static const char tail[] =
     ".Sh SEE ALSO\n"
     ".Xr crypt 5 ,\n"
+    ".Xr matador-controls 5 ,\n"
     ".Xr matador-log 5 ,\n"
     ".Xr matador.conf 5 ,\n"
     ".Xr matador 8\n";

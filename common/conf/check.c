@@ -17,6 +17,7 @@ check_documents(struct settings *settings, struct documents_report *report, cons
 	check_directory(&check);
 	check_lists(&check);
 	check_controls(&check);
+	check_inbound(&check);
 	check_effect(&check);
 	names_free(&check.names);
 }

@@ -43,6 +43,8 @@ void check_directory(struct check *check);
 void check_lists(struct check *check);
 /* Configuration Settings documents: keys that contradict or need each other. */
 void check_controls(struct check *check);
+/* Warns of inbound controls in force that are set in a way in which they cannot act. */
+void check_inbound(struct check *check);
 /* Warns of settings that no program reads in this version. */
 void check_effect(struct check *check);
 

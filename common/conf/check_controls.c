@@ -111,7 +111,7 @@ warn_about(struct check *check, const struct document_configuration *one)
 	    &one->private_blacklist_hosts, "private_blacklist_hosts");
 	warn_empty_filter(check, &one->private_whitelist_filter, "private_whitelist_filter",
 	    &one->private_whitelist_hosts, "private_whitelist_hosts");
-	if (one->local_smart_host.text[0] != '\0' && one->verify_local_recipients.number)
+	if (one->local_smart_host.text[0] != '\0' && one->verify_local_recipients.number && !one->recipient_call_out.number)
 		report_warning(check->report, one->local_smart_host.at, "local_smart_host",
 		    "verify_local_recipients is enabled: recipients that the Directory does not know are "
 		    "refused, and never reach the smart host");

@@ -126,11 +126,9 @@ stands_for_itself(const char *member)
 static void
 check_members(struct check *check, const struct document_group *group)
 {
-	bool takes_mail = group->type.number == GROUP_TYPE_MAIL_ONLY ||
-	    group->type.number == GROUP_TYPE_MULTI_PURPOSE;
 	unsigned uses = NAME_RECIPIENT | (group->type.number == GROUP_TYPE_MAIL_ONLY ? 0 : NAME_SERVER);
 
-	if (!takes_mail && group->type.number != GROUP_TYPE_SERVERS_ONLY)
+	if (!group_takes_mail(group) && group->type.number != GROUP_TYPE_SERVERS_ONLY)
 		return;
 	for (size_t i = 0; i < group->members.count; i++) {
 		const struct setting_item *member = &group->members.items[i];

@@ -12,8 +12,8 @@ static bool
 allows_or_exempts(const struct setting_row *row)
 {
 	static const char *const names[] = { "relay_allow_destinations", "relay_allow_hosts",
-	    "relay_enforcement_exclude_hosts",
-		"private_whitelist_hosts", "allow_connections_from" };
+	    "relay_enforcement_exclude_hosts", "private_whitelist_hosts", "allow_connections_from", "rate_exempt_hosts",
+	    "spf_exempt_hosts", "greylist_exempt_hosts" };
 
 	for (size_t i = 0; i < ARRAY_COUNT(names); i++)
 		if (strcmp(row->name, names[i]) == 0)
@@ -33,7 +33,7 @@ check_group(struct check *check, const struct setting_row *row, const struct set
 		return;
 	}
 	document = group->document;
-	if (document->type.number != GROUP_TYPE_MAIL_ONLY && document->type.number != GROUP_TYPE_MULTI_PURPOSE)
+	if (!group_takes_mail(document))
 		report_error(check->report, item->at, row->name, "found the group \"%s\" of type %s (%s:%u); "
 		    "allowed: a group of type mail_only or multi_purpose", item->text,
 		    type_choice_words(TYPE_CHOICE_group_type)[document->type.number], document->at.file,
@@ -62,6 +62,19 @@ is_group(const struct setting_row *row, const char *text)
 	return strpbrk(text, ".@%*[") == NULL;
 }
 
+/* An entry that lets in more than it seems to. */
+static void
+warn_of_tail(struct check *check, const struct setting_row *row, const struct setting_item *item)
+{
+	if (strcmp(item->text, "*") == 0)
+		report_warning(check->report, item->at, row->name, "* lets in everybody; write what you mean");
+	else if (strchr(".@[%", item->text[0]) == NULL &&
+	    check->settings->configuration.host_entry_matching.number == HOST_ENTRY_MATCHING_CHARACTER_TAIL)
+		report_warning(check->report, item->at, row->name, "%s lets in every name with that ending, such as "
+		    "evil%s; write %s, or set host_entry_matching = whole_labels", item->text, item->text,
+		    row->type == TYPE_LIST_HOST_ENTRY ? ".domain or [address]" : "@domain");
+}
+
 static void
 check_entry(struct check *check, const struct setting_row *row, const struct setting_item *item, bool in_force)
 {
@@ -75,12 +88,8 @@ check_entry(struct check *check, const struct setting_row *row, const struct set
 	case TYPE_LIST_RECIPIENT_ENTRY:
 		if (is_group(row, item->text))
 			check_group(check, row, item);
-		else if (in_force && allows_or_exempts(row) && strchr(".@[%", item->text[0]) == NULL)
-			report_warning(check->report, item->at, row->name, "%s lets in %s%s; write %s",
-			    item->text, item->text[0] == '*' ? "everybody" : "every name with that ending, such "
-			    "as evil", item->text[0] == '*' ? "" : item->text, item->text[0] == '*' ?
-			    "what you mean" : row->type == TYPE_LIST_HOST_ENTRY ? ".domain or [address]" :
-			    "@domain");
+		else if (in_force && allows_or_exempts(row))
+			warn_of_tail(check, row, item);
 		return;
 	default:
 		return;

@@ -81,7 +81,9 @@ add_member(void *context, const struct setting_item *member)
 
 	switch (expansion->type) {
 	case TYPE_LIST_HOST_ENTRY:
-		if (host_entry_parse(member->text, &host, NULL) == 0 && host.kind != HOST_ENTRY_GROUP)
+		/* "*" is a name among members: it must not turn a list of hosts into everybody. */
+		if (host_entry_parse(member->text, &host, NULL) == 0 && host.kind != HOST_ENTRY_GROUP &&
+		    host.kind != HOST_ENTRY_ALL)
 			add_item(expansion, member->text, member->at);
 		return true;
 	case TYPE_LIST_DESTINATION:
@@ -134,7 +136,8 @@ expansion_items(struct expansion *expansion, const struct setting_row *row, cons
 		 * means all. */
 		add_item(expansion, setting->items[i].text, setting->items[i].at);
 		if (group != NULL)
-			names_each_member(expansion->names, group->document, add_member, expansion);
+			names_each_member(expansion->names, group->document, NAMES_INNER_TAKES_MAIL, add_member,
+			    expansion);
 	}
 	made = settings_memory_take(expansion->memory, expansion->count + 1, sizeof(*made));
 	if (expansion->count > 0)

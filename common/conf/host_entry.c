@@ -3,24 +3,10 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#include "common/base/memory.h"
-
 #define LONGEST_ENTRY 255
-
-struct host_list_entry {
-	struct host_entry entry;
-	const struct setting_item *item;
-};
-
-struct host_list {
-	bool whole_labels;
-	size_t count;
-	struct host_list_entry entries[];
-};
 
 /* A number of one to three digits without a leading zero, at most limit. Returns behind it, or NULL. */
 static const char *
@@ -198,120 +184,4 @@ bool
 host_entry_is_bare_tail(const struct host_entry *entry)
 {
 	return entry->kind == HOST_ENTRY_NAME && entry->text[0] != '.';
-}
-
-struct host_list *
-host_list_new(const struct setting *setting, bool whole_labels)
-{
-	struct host_list *list = memory_new(1, sizeof(*list) + setting->count * sizeof(list->entries[0]));
-
-	list->whole_labels = whole_labels;
-	for (size_t i = 0; i < setting->count; i++) {
-		struct host_list_entry *entry = &list->entries[list->count];
-
-		entry->item = &setting->items[i];
-		if (host_entry_parse(setting->items[i].text, &entry->entry, NULL) == 0)
-			list->count++;
-	}
-	return list;
-}
-
-void
-host_list_free(struct host_list **list)
-{
-	free(*list);
-	*list = NULL;
-}
-
-bool
-host_list_is_empty(const struct host_list *list)
-{
-	return list->count == 0;
-}
-
-/* A client's address in the one form that entries are compared with. */
-struct client_address {
-	bool is_ipv4;
-	bool is_ipv6;
-	uint8_t bytes[16];
-};
-
-static struct client_address
-client_address(const struct sockaddr *address)
-{
-	struct client_address client = { false, false, { 0 } };
-
-	if (address != NULL && address->sa_family == AF_INET) {
-		client.is_ipv4 = true;
-		memcpy(client.bytes, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
-	} else if (address != NULL && address->sa_family == AF_INET6) {
-		const struct in6_addr *in6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-
-		client.is_ipv4 = IN6_IS_ADDR_V4MAPPED(in6);
-		client.is_ipv6 = !client.is_ipv4;
-		memcpy(client.bytes, in6->s6_addr + (client.is_ipv4 ? 12 : 0), client.is_ipv4 ? 4 : 16);
-	}
-	return client;
-}
-
-static bool
-name_matches(const char *entry, const char *name, size_t name_length, bool whole_labels)
-{
-	size_t entry_length = strlen(entry);
-
-	if (entry_length > name_length || strcasecmp(name + name_length - entry_length, entry) != 0)
-		return false;
-	if (entry[0] == '.')
-		return name_length > entry_length;
-	return !whole_labels || name_length == entry_length || name[name_length - entry_length - 1] == '.';
-}
-
-static bool
-ipv6_matches(const struct host_entry *entry, const uint8_t address[static 16])
-{
-	unsigned whole = entry->prefix / 8, rest = entry->prefix % 8;
-
-	return memcmp(entry->address, address, whole) == 0 &&
-	    (rest == 0 || ((entry->address[whole] ^ address[whole]) & (0xff00 >> rest) & 0xff) == 0);
-}
-
-static bool
-ipv4_matches(const struct host_entry *entry, const uint8_t address[static 16])
-{
-	for (unsigned i = 0; i < 4; i++)
-		if (address[i] < entry->low[i] || address[i] > entry->high[i])
-			return false;
-	return true;
-}
-
-bool
-host_list_match(const struct host_list *list, const struct sockaddr *address, const char *host_name,
-    const struct setting_item **matched_out)
-{
-	struct client_address client = client_address(address);
-	size_t name_length = host_name == NULL ? 0 : strlen(host_name);
-
-	if (name_length > 0 && host_name[name_length - 1] == '.') {
-		char trimmed[256];
-
-		if (name_length > sizeof(trimmed))
-			return host_list_match(list, address, NULL, matched_out);
-		memcpy(trimmed, host_name, name_length - 1);
-		trimmed[name_length - 1] = '\0';
-		return host_list_match(list, address, trimmed, matched_out);
-	}
-	for (size_t i = 0; i < list->count; i++) {
-		const struct host_entry *entry = &list->entries[i].entry;
-
-		if (entry->kind == HOST_ENTRY_ALL ||
-		    (entry->kind == HOST_ENTRY_NAME && name_length > 0 &&
-		    name_matches(entry->text, host_name, name_length, list->whole_labels)) ||
-		    (entry->kind == HOST_ENTRY_IPV4 && client.is_ipv4 && ipv4_matches(entry, client.bytes)) ||
-		    (entry->kind == HOST_ENTRY_IPV6 && client.is_ipv6 && ipv6_matches(entry, client.bytes))) {
-			if (matched_out != NULL)
-				*matched_out = list->entries[i].item;
-			return true;
-		}
-	}
-	return false;
 }

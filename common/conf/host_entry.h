@@ -1,5 +1,5 @@
 /*
- * host_entry - an entry of a list of hosts, and whether a client is on such a list
+ * host_entry - an entry of a list of hosts; host_list.h says whether a client is on such a list
  *
  * docs/reference/domino-semantics.md, 7.1: abc.com (the tail of a name, by characters), .abc.com (below it),
  * [192.0.2.1], [192.0.2.*], [192.0.2-9.*], [192.0.2.0/24], * (all), GroupName. As an extension one IPv6 address or
@@ -10,10 +10,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "common/base/error.h"
-#include "common/conf/settings.h"
 
 enum host_entry_kind {
 	HOST_ENTRY_ALL,
@@ -37,28 +35,5 @@ int host_entry_parse(const char *text, struct host_entry *entry_out, struct erro
 
 /* Whether the entry allows more than it seems to: a tail by characters that does not begin with a dot. */
 bool host_entry_is_bare_tail(const struct host_entry *entry);
-
-struct host_list;
-
-/*
- * A list made ready. It borrows from the setting, whose holder must outlive it. whole_labels is
- * host_entry_matching = whole_labels. Entries that do not parse are left out: the check refused them.
- *
- * Behind a group come its members, put there when master sealed the settings; a group's name itself matches
- * nobody.
- */
-struct host_list *host_list_new(const struct setting *list, bool whole_labels);
-void host_list_free(struct host_list **list);
-
-/* Whether anything is on it. */
-bool host_list_is_empty(const struct host_list *list);
-
-/*
- * Whether a client is on the list: by its address (AF_INET or AF_INET6; an IPv4-mapped address counts as IPv4), or
- * by host_name (NULL or "" when it has none, or none that may count). *matched_out (may be NULL) is the entry that
- * decided.
- */
-bool host_list_match(const struct host_list *list, const struct sockaddr *address, const char *host_name,
-    const struct setting_item **matched_out);
 
 #endif

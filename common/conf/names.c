@@ -96,8 +96,14 @@ visit(struct visited *visited, const struct document_group *group)
 	return true;
 }
 
+bool
+group_takes_mail(const struct document_group *group)
+{
+	return group->type.number == GROUP_TYPE_MAIL_ONLY || group->type.number == GROUP_TYPE_MULTI_PURPOSE;
+}
+
 void
-names_each_member(const struct names *names, const struct document_group *group,
+names_each_member(const struct names *names, const struct document_group *group, enum names_inner inner,
     bool (*each_cb)(void *context, const struct setting_item *member), void *context)
 {
 	struct visited visited = { NULL, 0, 0 };
@@ -108,10 +114,10 @@ names_each_member(const struct names *names, const struct document_group *group,
 		const struct setting *members = &visited.groups[next]->members;
 
 		for (size_t i = 0; goes_on && i < members->count; i++) {
-			const struct name_entry *inner = names_find(names, members->items[i].text, NAME_GROUP);
+			const struct name_entry *found = names_find(names, members->items[i].text, NAME_GROUP);
 
-			if (inner != NULL)
-				visit(&visited, inner->document);
+			if (found != NULL && (inner == NAMES_INNER_ALL || group_takes_mail(found->document)))
+				visit(&visited, found->document);
 			goes_on = each_cb(context, &members->items[i]);
 		}
 	}
@@ -137,6 +143,6 @@ names_group_has(const struct names *names, const struct document_group *group, c
 {
 	struct member_search search = { member, false };
 
-	names_each_member(names, group, compare_member, &search);
+	names_each_member(names, group, NAMES_INNER_ALL, compare_member, &search);
 	return search.found;
 }

@@ -35,9 +35,15 @@ void names_add(struct names *names, const char *text, enum name_use use, struct 
 /* An entry of that text with one of the uses, or NULL. */
 const struct name_entry *names_find(const struct names *names, const char *text, unsigned uses);
 
+/* Groups of a type that mail goes to: mail_only and multi_purpose. */
+bool group_takes_mail(const struct document_group *group);
+
+/* Which of the groups in a group count with their members. */
+enum names_inner { NAMES_INNER_ALL, NAMES_INNER_TAKES_MAIL };
+
 /* Calls each with every member of a group and of the groups in it (these are members too), each group once, until
  * it returns false. */
-void names_each_member(const struct names *names, const struct document_group *group,
+void names_each_member(const struct names *names, const struct document_group *group, enum names_inner inner,
     bool (*each_cb)(void *context, const struct setting_item *member), void *context);
 
 /* Whether a group or a group in it has that member, as a name. */

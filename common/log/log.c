@@ -42,6 +42,22 @@ log_open(const char *program)
 }
 
 void
+log_peer_lost(const char *peer, const char *reason)
+{
+	/* What a process leaves behind that ended: with packets unread, unsent, or neither. */
+	static const char *const ends[] = { "end of file", "cannot receive: Connection reset by peer",
+		"cannot send: Connection reset by peer", "cannot send: Broken pipe" };
+
+	for (size_t i = 0; i < ARRAY_COUNT(ends); i++) {
+		if (strcmp(reason, ends[i]) == 0) {
+			log_event(LOG_PEER_LEFT, peer, reason);
+			return;
+		}
+	}
+	log_event(LOG_PEER_LOST, peer, reason);
+}
+
+void
 log_set_channel(struct channel *channel)
 {
 	log_channel = channel;

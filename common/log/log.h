@@ -35,6 +35,9 @@ enum log_event_number {
 /* Use log_event(). A NULL value is logged as "-". count must equal the event's number of keys (asserted). */
 void log_values(enum log_event_number event, const char *const *values, unsigned count);
 
+/* The connection to another program ended. That a program ended master tells: then it is no warning. */
+void log_peer_lost(const char *peer, const char *reason);
+
 /* Numbers as values: text that stays valid for the next 16 calls. */
 const char *log_number(int64_t number);
 const char *log_id(uint64_t message_id);

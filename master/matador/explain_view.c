@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "master/matador/json_text.h"
+#include "master/matador/terminal_text.h"
 
 #define PLACE_WIDTH_MAX 60
 #define NAME_WIDTH_MAX 50
@@ -32,43 +33,6 @@ static const char *const security_words[] = { [DNS_INSECURE] = "insecure", [DNS_
 
 /* ---- text ---- */
 
-/* Text of any origin for a terminal: what would move the cursor becomes a question mark. */
-static void
-append_clean(struct buffer *out, const char *text)
-{
-	for (; *text != '\0'; text++)
-		buffer_append_byte(out, (unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
-}
-
-/* The same, filled with blanks up to width. */
-static void
-append_column(struct buffer *out, const char *text, size_t width)
-{
-	append_clean(out, text);
-	for (size_t length = strlen(text); length < width; length++)
-		buffer_append_byte(out, ' ');
-}
-
-static void
-append_fact(struct buffer *out, const char *name, const char *value)
-{
-	if (value == NULL || value[0] == '\0')
-		return;
-	buffer_printf(out, "  %-10s ", name);
-	append_clean(out, value);
-	buffer_append_byte(out, '\n');
-}
-
-/* "FILE:LINE", "default" or "-". */
-static void
-step_place(const struct told_step *step, char *place, size_t size)
-{
-	if (step->line != 0)
-		snprintf(place, size, "%s:%u", step->file, (unsigned)step->line);
-	else
-		snprintf(place, size, "%s", step->file[0] == '\0' ? "-" : step->file);
-}
-
 static void
 append_steps(struct buffer *out, const struct route_told *told)
 {
@@ -76,16 +40,16 @@ append_steps(struct buffer *out, const struct route_told *told)
 	size_t width = 0;
 
 	for (size_t i = 0; i < told->step_count; i++) {
-		step_place(&told->steps[i], place, sizeof(place));
+		terminal_format_place(told->steps[i].file, told->steps[i].line, place, sizeof(place));
 		if (strlen(place) > width && strlen(place) <= PLACE_WIDTH_MAX)
 			width = strlen(place);
 	}
 	for (size_t i = 0; i < told->step_count; i++) {
-		step_place(&told->steps[i], place, sizeof(place));
+		terminal_format_place(told->steps[i].file, told->steps[i].line, place, sizeof(place));
 		buffer_append_string(out, "    ");
-		append_column(out, place, width);
+		terminal_append_column(out, place, width);
 		buffer_append_string(out, "  ");
-		append_clean(out, told->steps[i].text);
+		terminal_append(out, told->steps[i].text);
 		buffer_append_byte(out, '\n');
 	}
 }
@@ -116,7 +80,7 @@ append_host_state(struct buffer *out, const struct told_host *host)
 	}
 	if (host->text[0] != '\0') {
 		buffer_append_string(out, " (");
-		append_clean(out, host->text);
+		terminal_append(out, host->text);
 		buffer_append_byte(out, ')');
 	}
 	buffer_append_byte(out, '\n');
@@ -144,9 +108,9 @@ append_hosts(struct buffer *out, const struct route_told *told)
 		const struct told_host *host = &told->hosts[i];
 
 		buffer_printf(out, "    %3zu  %5u  ", i + 1, (unsigned)host->preference);
-		append_column(out, host->name[0] == '\0' ? "." : host->name, width);
+		terminal_append_column(out, host->name[0] == '\0' ? "." : host->name, width);
 		buffer_append_string(out, "  ");
-		append_column(out, host->addresses[0] == '\0' ? "-" : host->addresses, address_width);
+		terminal_append_column(out, host->addresses[0] == '\0' ? "-" : host->addresses, address_width);
 		buffer_append_string(out, "  ");
 		append_host_state(out, host);
 	}
@@ -175,7 +139,7 @@ append_hosts_outcome(struct buffer *out, const struct route_told *told)
 	buffer_append_string(out, told->hosts_outcome == MAIL_HOSTS_FOUND ? "now: " :
 	    told->hosts_outcome == MAIL_HOSTS_ALL_FAILED ? " from now: " :
 	    told->hosts_outcome == MAIL_HOSTS_NO_ANSWER || !told->own_domain ? "later: " : "fails: ");
-	append_clean(out, told->hosts_text[0] != '\0' ? told->hosts_text : texts[told->hosts_outcome]);
+	terminal_append(out, told->hosts_text[0] != '\0' ? told->hosts_text : texts[told->hosts_outcome]);
 	buffer_append_byte(out, '\n');
 }
 
@@ -183,7 +147,7 @@ static void
 append_members(struct buffer *out, const struct route_told *told)
 {
 	for (size_t i = 0; i < told->member_count && i < MEMBERS_SHOWN; i++)
-		append_fact(out, i == 0 ? told->is_forward ? "forward to" : "members" : "", told->members[i]);
+		terminal_append_fact(out, i == 0 ? told->is_forward ? "forward to" : "members" : "", told->members[i]);
 	if (told->member_count > MEMBERS_SHOWN)
 		buffer_printf(out, "  %-10s and %zu more\n", "", told->member_count - MEMBERS_SHOWN);
 }
@@ -191,17 +155,17 @@ append_members(struct buffer *out, const struct route_told *told)
 static void
 append_decision(struct buffer *out, const struct route_told *told)
 {
-	append_fact(out, "decision", outcome_words[told->outcome]);
+	terminal_append_fact(out, "decision", outcome_words[told->outcome]);
 	if (told->outcome == ROUTE_DELIVER) {
-		append_fact(out, "transport", transport_name(told->transport));
-		append_fact(out, "next hop", told->next_hop);
-		append_fact(out, told->transport == TRANSPORT_LOCAL ? "mail file" : "address", told->delivery_address);
+		terminal_append_fact(out, "transport", transport_name(told->transport));
+		terminal_append_fact(out, "next hop", told->next_hop);
+		terminal_append_fact(out, told->transport == TRANSPORT_LOCAL ? "mail file" : "address", told->delivery_address);
 	}
 	append_members(out, told);
-	append_fact(out, "class", failure_words[told->failure]);
-	append_fact(out, "status", told->status);
-	append_fact(out, "reason", told->text);
-	append_fact(out, "rule", told->rule);
+	terminal_append_fact(out, "class", failure_words[told->failure]);
+	terminal_append_fact(out, "status", told->status);
+	terminal_append_fact(out, "reason", told->text);
+	terminal_append_fact(out, "rule", told->rule);
 }
 
 void
@@ -209,10 +173,10 @@ explain_view_text(struct buffer *out, const struct route_told *told)
 {
 	if (told->from != NULL)
 		buffer_append_byte(out, '\n');
-	append_clean(out, told->address);
+	terminal_append(out, told->address);
 	if (told->from != NULL) {
 		buffer_append_string(out, told->from->is_forward ? "  (forwarded from " : "  (member of ");
-		append_clean(out, told->from->address);
+		terminal_append(out, told->from->address);
 		buffer_append_byte(out, ')');
 	}
 	buffer_append_byte(out, '\n');
@@ -222,12 +186,12 @@ explain_view_text(struct buffer *out, const struct route_told *told)
 	append_hosts(out, told);
 	append_hosts_outcome(out, told);
 	if (told->fate == ROUTE_LOOP)
-		append_fact(out, "loop", "it comes from this address itself; nothing is sent this way");
+		terminal_append_fact(out, "loop", "it comes from this address itself; nothing is sent this way");
 	else if (told->fate == ROUTE_DUPLICATE)
-		append_fact(out, "duplicate", told->rule == NULL ? "it is a recipient already, and gets one copy" :
+		terminal_append_fact(out, "duplicate", told->rule == NULL ? "it is a recipient already, and gets one copy" :
 		    "another recipient ends there already, and gets the one copy");
 	else if (told->fate == ROUTE_NOT_ASKED)
-		append_fact(out, "not asked", "too many recipients to be explained; they are routed like the others");
+		terminal_append_fact(out, "not asked", "too many recipients to be explained; they are routed like the others");
 }
 
 /* ---- JSON ---- */

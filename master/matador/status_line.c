@@ -8,7 +8,7 @@
 
 #include "common/base/memory.h"
 
-#define PAIRS_MAX 64
+#define PAIRS_MAX 256
 #define LINE_LENGTH 120
 
 struct pair {

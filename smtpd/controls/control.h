@@ -81,7 +81,8 @@ struct client_facts {
 	const char *address_text;		/* "192.0.2.1", "2001:db8::1", "local" */
 	bool is_local_user;			/* of this host, over the control socket: no control of stage CLIENT applies */
 	bool is_tls;
-	bool spoke_early;			/* before the greeting */
+	bool is_crowded;			/* maximum_sessions_per_client cannot be judged without policy */
+	bool spoke_early;			/* FACT_PATIENCE: it did not wait for the greeting */
 	const char *helo;			/* NULL before it */
 	const char *user;			/* who authenticated, or NULL */
 	const struct host_names *host_names;	/* FACT_HOST_NAMES */

@@ -42,10 +42,10 @@ def greeting(name, version=None):
 def lawful(protocol, number):
     """A packet that is in order, apart from what it says."""
     return {
-        "deposit": NUMBERS["deposit_begin"] + u64(number) + struct.pack("<I", 100) + u64(10) + u64(0) + octets(b"x"),
+        "deposit": NUMBERS["deposit_begin"] + u64(number) + struct.pack("<I", 100) + u64(10) + u64(0) + struct.pack("<I", 0) + octets(b"x"),
         "directory": NUMBERS["directory_lookup"] + u64(number) + b"\1" + string(b"nobody"),
         "dns": NUMBERS["dns_question"] + u64(number) + b"\1" + string(b"not an address"),
-        "policy": NUMBERS["policy_request"] + u64(number) + 4 * string(b"x"),
+        "policy": NUMBERS["spf_question"] + u64(number) + 3 * string(b"x"),
         "log": NUMBERS["log_event"] + struct.pack("<HQII", EVENTS.index("NOTE"), 2 ** 63, 1, 2 ** 32 - 1) + octets(string(b"a\nforged line")),
         "deliver": NUMBERS["deliver_results"] + u64(number) + octets(b"\xff" * 100),
     }[protocol]
@@ -121,7 +121,7 @@ def lies(peer, protocol):
             peer.send(NUMBERS["deposit_more"] + u64(number) + octets(b"more of nothing"))
             peer.send(NUMBERS["deposit_body"] + u64(number))
             peer.send(NUMBERS["deposit_abandon"] + u64(number))
-            peer.send(NUMBERS["deposit_begin"] + u64(number) + struct.pack("<I", 2 ** 32 - 1) + 2 * u64(2 ** 64 - 1) + octets(b"x"))
+            peer.send(NUMBERS["deposit_begin"] + u64(number) + struct.pack("<I", 2 ** 32 - 1) + 2 * u64(2 ** 64 - 1) + struct.pack("<I", 0) + octets(b"x"))
         for _ in range(5000):
             peer.send(NUMBERS["deposit_block_wanted"])
     elif protocol == "log":

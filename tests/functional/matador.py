@@ -142,9 +142,10 @@ class Instance:
         (etc / "directory" / "groups.conf").write_text("".join(groups))
 
     def wrap_program(self, name, prelude, folder):
-        """Starts one program through a shell that first runs prelude."""
+        """Starts one program through a shell that first runs prelude. Others may follow, with the same folder."""
         programs = folder / "programs"
-        shutil.copytree(PROGRAMS, programs)
+        if not programs.exists():
+            shutil.copytree(PROGRAMS, programs)
         for path in [programs, *programs.parents]:
             if str(path).startswith(tempfile.gettempdir() + "/"):
                 path.chmod(0o755)
@@ -289,8 +290,8 @@ class Instance:
 class Dialogue:
     """A raw SMTP client: says octets, reads replies line by line."""
 
-    def __init__(self, port, timeout=30, address="127.0.0.1", greet=True):
-        self.socket = socket.create_connection((address, port), timeout=timeout)
+    def __init__(self, port, timeout=30, address="127.0.0.1", greet=True, source=None):
+        self.socket = socket.create_connection((address, port), timeout, (source, 0) if source else None)
         self.pending = b""
         self.greeting = self.reply() if greet else None
 

@@ -1,13 +1,14 @@
 """
 Name servers for tests of DNS and routing, and the loopback addresses that their answers lead to.
 
-ZoneServer is a real nsd: what is under test meets a real server's packets. FaultyNameServer is a script: what a real
-server would never say. LoopbackHosts are the hosts of one test, all on one port. route_by_dns() joins them to an
-Instance.
+ZoneServer is a real nsd, RblServer a real rbldnsd: what is under test meets a real server's packets. FaultyNameServer is a
+script: what a real server would never say; NameServerSwitch puts several behind one address. LoopbackHosts are the hosts of
+one test, all on one port. route_by_dns() joins them to an Instance.
 """
 
 import collections
 import contextlib
+import os
 import pathlib
 import random
 import re
@@ -31,6 +32,7 @@ from matador import PATIENCE, wait_for
 from receivers import Receiver
 
 NSD = "/usr/sbin/nsd"
+RBLDNSD = "/usr/sbin/rbldnsd"
 
 
 def route_by_dns(instance, name_servers, port=None, interval="1h"):
@@ -290,6 +292,54 @@ remote-control:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+# ---- rbldnsd ----
+
+class RblServer:
+    """
+    rbldnsd with DNS lists, which say what they were told with entries() before start(): an address, a prefix or a range, each
+    with ":answer" behind it when that is not 127.0.0.2.
+    """
+
+    def __init__(self, ttl=60, address="127.0.0.1"):
+        self.address = address
+        self.ttl = ttl
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="matador-rbldnsd-"))
+        self.folder.chmod(0o755)
+        self.port = free_name_server_port(address)
+        self.zones = {}
+        self.process = None
+
+    def entries(self, zone, *entries):
+        self.zones[zone] = list(entries)
+
+    def start(self):
+        soa = f"$SOA {self.ttl} ns.invalid. hostmaster.invalid. 1 3600 600 604800 {self.ttl}\n$TTL {self.ttl}\n"
+        datasets = []
+        for zone, entries in self.zones.items():
+            for kind, of_kind in (("ip4set", [entry for entry in entries if ":" not in entry.split()[0]]),
+                                  ("ip6trie", [entry for entry in entries if ":" in entry.split()[0]])):
+                (self.folder / f"{zone}.{kind}").write_text(soa + "".join(f"{entry}\n" for entry in of_kind))
+                datasets.append(f"{zone}:{kind}:{zone}.{kind}")
+        user = ["-u", "nobody:nogroup"] if os.getuid() == 0 else []
+        self.process = subprocess.Popen([RBLDNSD, "-n", "-c", "0", "-b", f"{self.address}/{self.port}", "-w", str(self.folder),
+                                         *user, *datasets], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        first = next(iter(self.zones))
+
+        def serves():
+            assert self.process.poll() is None, self.process.stdout.read()
+            with contextlib.suppress(dns.exception.Timeout, OSError):
+                return bool(dns.query.udp(dns.message.make_query(first, "SOA"), self.address, 0.2, self.port).answer)
+        wait_for(serves, what="rbldnsd's answer")
+        return self
+
+    def close(self):
+        if self.process:
+            self.process.terminate()
+            self.process.communicate(timeout=10 * PATIENCE)
+            self.process = None
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 # ---- scripted ----
 
 Question = collections.namedtuple("Question", "name type transport")
@@ -435,6 +485,22 @@ class FaultyNameServer:
                 with contextlib.suppress(OSError):
                     made.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits in it
                 made.close()
+
+
+class NameServerSwitch(FaultyNameServer):
+    """Asks one server or another by the end of the name, and knows what was asked for; faults take precedence."""
+
+    def __init__(self, servers):
+        super().__init__()
+        self.servers = servers  # zone: a server with address and port; "" for the others
+
+    def answer(self, query):
+        name = plain_name(query.question[0].name)
+        zone = max((zone for zone in self.servers if zone == "" or name == zone or name.endswith("." + zone)), key=len)
+        server = self.servers[zone]
+        with contextlib.suppress(dns.exception.Timeout, OSError):
+            return dns.query.udp_with_fallback(query, server.address, 2, server.port)[0]
+        return None
 
 
 def plain_name(name):

@@ -1,6 +1,6 @@
 """
-Hostile inputs, part I of docs/reference/hostile-inputs.md: names and routing. Row 115 (reverse look-ups) and row 116
-(blacklists) belong to features that ask such questions.
+Hostile inputs, part I of docs/reference/hostile-inputs.md: names and routing. Row 115 (reverse look-ups) is in
+test_connection_controls.py, row 116 (blacklists) in test_filters.py.
 """
 
 import os

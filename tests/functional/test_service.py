@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 import time
+from concurrent import futures
 
 import pytest
 
@@ -214,6 +215,31 @@ def test_row_155_a_hundred_sessions_in_data_finish_across_two_reloads(one_instan
         replies = [client.command(f"RCPT TO:<{name}@acme.com>")[:3] for name in ("bob", "jdoe", "jane.doe")]
         assert replies == ["250", "250", "452"], replies
     service.wait_mail("jdoe", 100, 60)
+
+
+def test_row_155_a_reload_beside_another_waits_for_the_workers_too(one_instance):
+    """It used to be told success while the first one still waited, before anybody had its documents."""
+    service = one_instance.start()
+    stopped = service.workers("smtpd")
+    with futures.ThreadPoolExecutor(2) as commands:
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            first = commands.submit(service.command, "reload")
+            service.wait_log("reloaded")
+            service.configuration["maximum_recipients_per_message"] = 1
+            service.write_configuration()
+            second = commands.submit(service.command, "reload")
+            time.sleep(0.7)
+            early = second.done()
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+        assert not early, "the second reload ended while a program had not taken it"
+        assert first.result().returncode == 0 and second.result().returncode == 0
+    with service.connect() as client:
+        client.begin("bob@acme.com")
+        assert client.command("RCPT TO:<jdoe@acme.com>").startswith("452")
 
 
 def test_row_155_a_broken_file_keeps_the_old_configuration(service):

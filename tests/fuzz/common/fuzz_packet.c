@@ -1,7 +1,7 @@
 /*
  * fuzz_packet - any octets as any message of any protocol
  *
- * The first octet chooses the protocol, the rest is a packet. What unpacks must pack to the same octets again: so
+ * The first octet chooses the protocol, the rest is a packet. The message that unpacks must pack to the same octets again: so
  * nothing was read beyond the packet, nothing overlooked in it.
  */
 #include <stdint.h>
@@ -20,16 +20,19 @@ unpack_and_pack_again(const struct ipc_message *type, const uint8_t *packet, siz
 		max_align_t align;
 		char room[IPC_STRUCT_MAX];
 	} message;
-	size_t i;
+	size_t i, used;
 
 	for (i = 0; i < 2; i++) {
 		struct buffer again = BUFFER_INITIALIZER(IPC_PACKET_MAX);
+		struct wire_reader reader;
 		int descriptor;
 
-		if (!ipc_unpack(type, packet + 1, length - 1, descriptors[i], &message))
+		wire_reader_init(&reader, packet + 1, length - 1);
+		if (!ipc_unpack(type, &reader, descriptors[i], &message))
 			continue;
-		if (!ipc_pack(type, &message, &again, &descriptor) || again.length != length ||
-		    memcmp(again.data, packet, length) != 0 || descriptor != descriptors[i])
+		used = (size_t)(reader.next - packet);
+		if (!ipc_pack(type, &message, &again, &descriptor) || again.length != used ||
+		    memcmp(again.data, packet, used) != 0 || descriptor != descriptors[i])
 			abort();
 		buffer_free(&again);
 	}

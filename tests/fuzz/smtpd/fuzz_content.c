@@ -52,7 +52,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (at < size && !ended) {
 		size_t offered = size - at < piece ? size - at : piece;
 
-		at += content_take(&content, text + at, offered, &out, &ended, &kept);
+		at += content_take(&content, text + at, offered, &out, NULL, &ended, &kept);
 	}
 	if (ended ? at != true_end(text, size) : true_end(text, size) != 0)
 		abort();

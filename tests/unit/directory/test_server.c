@@ -17,6 +17,8 @@
 
 #include "common/base/attributes.h"
 #include "common/ipc/directory.h"
+#include "directory/call_out_memory.h"
+#include "directory/greylist.h"
 #include "directory/server.h"
 
 #define MEMBERS 30000
@@ -57,6 +59,9 @@ struct asked {
 	enum directory_outcome outcome;
 	uint32_t count;
 	bool closed;
+	struct greylist_answer attempt;
+	uint8_t finding;
+	char text[100];
 };
 
 static void
@@ -95,8 +100,28 @@ on_closed(void *context, struct channel *channel UNUSED, const char *reason UNUS
 	((struct asked *)context)->closed = true;
 }
 
+static void
+on_attempt(void *context, struct channel *channel UNUSED, const struct greylist_answer *message)
+{
+	struct asked *asked = context;
+
+	asked->answers++;
+	asked->attempt = *message;
+}
+
+static void
+on_memory(void *context, struct channel *channel UNUSED, const struct call_out_memory *message)
+{
+	struct asked *asked = context;
+
+	asked->answers++;
+	asked->id = message->id;
+	asked->finding = message->finding;
+	snprintf(asked->text, sizeof(asked->text), "%s", message->text);
+}
+
 static const struct directory_handlers handlers = { .directory_entry = on_entry, .directory_member = on_member,
-	.directory_answer = on_answer };
+	.directory_answer = on_answer, .greylist_answer = on_attempt, .call_out_memory = on_memory };
 static const struct channel_events events = { .closed = on_closed };
 
 static void
@@ -141,12 +166,20 @@ wait_for_catalogue(struct asked *asked, struct directory_server *server)
 }
 
 static char path[100];
+static char greylist_path[100], call_outs_path[100];
+
+static struct directory_server *
+new_server(struct event_base *base, const char *database)
+{
+	return directory_server_new(base, database, greylist_new(base, greylist_path),
+	    call_out_memories_new(base, call_outs_path));
+}
 
 static void
 questions_wait_for_the_first_catalogue(void **state UNUSED)
 {
 	struct asked asked = { .base = event_base_new() };
-	struct directory_server *server = directory_server_new(asked.base, path);
+	struct directory_server *server = new_server(asked.base, path);
 
 	introduce(&asked, server, 0);
 	ask(&asked, 77, DIRECTORY_INTERNET_ADDRESS, "jane@acme.com");
@@ -172,7 +205,7 @@ static void
 a_reload_answers_from_the_old_catalogue_until_the_new_one_is_complete(void **state UNUSED)
 {
 	struct asked asked = { .base = event_base_new() };
-	struct directory_server *server = directory_server_new(asked.base, path);
+	struct directory_server *server = new_server(asked.base, path);
 
 	introduce(&asked, server, 0);
 	directory_server_compile(server, &before);
@@ -195,7 +228,7 @@ static void
 a_large_group_is_told_in_order_and_in_full(void **state UNUSED)
 {
 	struct asked asked = { .base = event_base_new() };
-	struct directory_server *server = directory_server_new(asked.base, path);
+	struct directory_server *server = new_server(asked.base, path);
 
 	introduce(&asked, server, 0);
 	directory_server_compile(server, &before);
@@ -212,7 +245,7 @@ static void
 a_restarted_asker_takes_its_predecessors_place(void **state UNUSED)
 {
 	struct asked old = { .base = event_base_new() }, new = { .base = old.base };
-	struct directory_server *server = directory_server_new(old.base, path);
+	struct directory_server *server = new_server(old.base, path);
 
 	introduce(&old, server, 3);
 	ask(&old, 1, DIRECTORY_NAME, "Jane Doe");
@@ -234,7 +267,7 @@ static void
 an_asker_that_dies_with_questions_open_leaves_nothing_behind(void **state UNUSED)
 {
 	struct asked asked = { .base = event_base_new() };
-	struct directory_server *server = directory_server_new(asked.base, path);
+	struct directory_server *server = new_server(asked.base, path);
 
 	introduce(&asked, server, 0);
 	directory_server_compile(server, &before);
@@ -252,7 +285,7 @@ static void
 without_a_database_the_first_questions_wait_and_a_reload_keeps_the_old_answers(void **state UNUSED)
 {
 	struct asked asked = { .base = event_base_new() };
-	struct directory_server *server = directory_server_new(asked.base, "/nowhere/at/all/directory.db");
+	struct directory_server *server = new_server(asked.base, "/nowhere/at/all/directory.db");
 	struct buffer lines = BUFFER_INITIALIZER(0);
 
 	introduce(&asked, server, 0);
@@ -269,6 +302,38 @@ without_a_database_the_first_questions_wait_and_a_reload_keeps_the_old_answers(v
 	event_base_free(asked.base);
 }
 
+/* Before the first catalogue, too: they have nothing to do with it. */
+static void
+strangers_are_remembered_from_the_start(void **state UNUSED)
+{
+	struct asked asked = { .base = event_base_new() };
+	struct directory_server *server = new_server(asked.base, path);
+	struct greylist_question attempt = { .id = 5, .network = "192.0.2.0/24", .sender = "a@b.example",
+		.recipient = "jane@acme.com" };
+
+	before.configuration.greylist_delay.number = 300;
+	before.configuration.greylist_window.number = 3600;
+	before.configuration.call_out_negative_lifetime.number = 3600;
+	introduce(&asked, server, 0);
+	directory_server_compile(server, &before);
+	send_greylist_question(asked.channel, &attempt);
+	while (asked.answers < 1)
+		event_base_loop(asked.base, EVLOOP_ONCE);
+	assert_int_equal(asked.attempt.id, 5);
+	assert_int_equal(asked.attempt.known, 0);
+	assert_int_equal(asked.attempt.seconds, 300);
+	send_call_out_report(asked.channel, &(struct call_out_report){ "x@acme.com", 0, "550 no" });
+	send_call_out_recall(asked.channel, &(struct call_out_recall){ 6, "x@acme.com" });
+	while (asked.answers < 2)
+		event_base_loop(asked.base, EVLOOP_ONCE);
+	assert_int_equal(asked.id, 6);
+	assert_int_equal(asked.finding, CALL_OUT_MEMORY_REFUSED);
+	assert_string_equal(asked.text, "550 no");
+	directory_server_free(&server);
+	channel_free(&asked.channel);
+	event_base_free(asked.base);
+}
+
 int
 main(void)
 {
@@ -278,6 +343,7 @@ main(void)
 		cmocka_unit_test(a_large_group_is_told_in_order_and_in_full),
 		cmocka_unit_test(a_restarted_asker_takes_its_predecessors_place),
 		cmocka_unit_test(an_asker_that_dies_with_questions_open_leaves_nothing_behind),
+		cmocka_unit_test(strangers_are_remembered_from_the_start),
 		cmocka_unit_test(without_a_database_the_first_questions_wait_and_a_reload_keeps_the_old_answers),
 	};
 	char folder[] = "/tmp/test_server.XXXXXX";
@@ -287,11 +353,15 @@ main(void)
 	if (mkdtemp(folder) == NULL)
 		return 1;
 	snprintf(path, sizeof(path), "%s/directory.db", folder);
+	snprintf(greylist_path, sizeof(greylist_path), "%s/greylist", folder);
+	snprintf(call_outs_path, sizeof(call_outs_path), "%s/call-outs", folder);
 	for (size_t i = 0; i < MEMBERS; i++) {
 		snprintf(names[i], sizeof(names[i]), "member%zu", i);
 		members[i].text = names[i];
 	}
 	result = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(greylist_path);
+	unlink(call_outs_path);
 	rmdir(folder);
 	return result;
 }

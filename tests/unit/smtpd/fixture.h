@@ -5,7 +5,8 @@
  * hub.ours.example, its local Internet domain ours.example; aliases.example is an alias of it.
  *
  * The part before the @ decides what the directory says: people are alice, bob and those that begin with "user";
- * "team" is a group, "twins" are ambiguous, for "away" there is no answer now.
+ * "team" is a group, "twins" are ambiguous, for "away" there is no answer now. What else the controls want to know is told by
+ * the test: the members of struct fixture say what is answered, and how often each fact was asked.
  */
 #ifndef TESTS_UNIT_SMTPD_FIXTURE_H
 #define TESTS_UNIT_SMTPD_FIXTURE_H
@@ -17,11 +18,13 @@
 #include <strings.h>
 
 #include "common/base/attributes.h"
+#include "common/base/crc32c.h"
 #include "common/base/memory.h"
 #include "common/conf/settings_memory.h"
 #include "common/conf/table.h"
 #include "common/conf/value.h"
 #include "common/log/log.h"
+#include "smtpd/client_dns.h"
 #include "smtpd/receive.h"
 #include "smtpd/recipient.h"
 #include "smtpd/session.h"
@@ -38,6 +41,15 @@ struct fixture {
 	enum deposit_outcome outcome;
 	enum deposit_outcome body_outcome;
 	int write_error;
+	/* what the others answer */
+	struct host_names host_names;
+	struct dns_lists *dns_lists;	/* owned */
+	enum sender_domain_state sender_domain;
+	enum spf_verdict spf_helo, spf_mail;
+	const char *rate_rule;		/* the rate that the client exceeds; NULL: none */
+	bool speaks_early;		/* the client, before its greeting */
+	bool is_silent;			/* nobody answers: the session's deadline passes */
+	unsigned asked[FACT_COUNT];
 	/* what became of it */
 	unsigned stored;
 	unsigned body_files;
@@ -83,7 +95,8 @@ fixture_set(struct fixture *fixture, const char *key, const char *value)
 				struct setting_item *item = settings_memory_take(settings->memory, 1, sizeof(*item));
 
 				item->at.file = "";
-				found = value_parse_item(row, value, settings->memory, &item->text, &problem);
+				found = value_parse_item(row, settings_memory_text(settings->memory, value, strlen(value)),
+				    settings->memory, &item->text, &problem);
 				setting->items = item;
 				setting->count = 1;
 			} else {
@@ -144,13 +157,46 @@ fixture_end(struct fixture *fixture)
 	buffer_free(&fixture->said);
 	buffer_free(&fixture->body);
 	buffer_free(&fixture->content);
+	free(fixture->dns_lists);
+	statistics_free(&fixture->shared.statistics);
 	envelope_free(&fixture->envelope);
+}
+
+/* The client has one more name. */
+static UNUSED void
+fixture_name_client(struct fixture *fixture, const char *name, bool is_confirmed)
+{
+	struct host_names *names = &fixture->host_names;
+
+	strcpy(names->names[names->count].name, name);
+	names->names[names->count++].is_confirmed = is_confirmed;
+	names->state = HOST_NAMES_FOUND;
+}
+
+/* What the zone of that number says: an address in 127.0.0.0/8, or NULL for silence. Those not named here do not list the client. */
+static UNUSED void
+fixture_list_client(struct fixture *fixture, size_t number, const char *address)
+{
+	const struct document_configuration *configuration = &fixture->settings->configuration;
+	size_t count = configuration->dns_whitelist_sites.count + configuration->dns_blacklist_sites.count;
+	struct dns_lists *lists = fixture->dns_lists;
+
+	if (lists == NULL) {
+		lists = memory_new(1, sizeof(*lists) + count * sizeof(lists->answers[0]));
+		lists->count = count;
+		for (size_t i = 0; i < count; i++)
+			lists->answers[i].has_answered = true;
+		fixture->dns_lists = lists;
+	}
+	lists->answers[number].has_answered = address != NULL;
+	if (address != NULL)
+		inet_pton(AF_INET, address, &lists->answers[number].answers[lists->answers[number].count++]);
 }
 
 static enum recipient_finding
 fixture_find(const struct recipient *recipient)
 {
-	const char *name = recipient->address.local_part;
+	const char *name = recipient->known.address.local_part;
 
 	if (strcasecmp(name, "away") == 0)
 		return RECIPIENT_CANNOT_BE_FOUND_NOW;
@@ -173,10 +219,14 @@ fixture_store(struct fixture *fixture)
 	if (fixture->outcome == DEPOSIT_STORED) {
 		fixture->stored++;
 		buffer_clear(&fixture->content);
-		if (transaction->body_file >= 0)
+		if (transaction->body_file >= 0) {
 			buffer_append(&fixture->content, buffer_text(&fixture->body), fixture->body.length);
-		else
+			if (transaction->body_length != fixture->body.length ||
+			    transaction->body_checksum != crc32c(0, fixture->body.data, fixture->body.length))
+				abort();
+		} else {
 			buffer_append(&fixture->content, buffer_text(&transaction->data), transaction->data.length);
+		}
 		envelope_free(&fixture->envelope);
 		envelope_encode(&transaction->envelope, NULL, &octets);
 		if (envelope_decode(octets.data, octets.length, &fixture->envelope, &error) != 0)
@@ -187,6 +237,52 @@ fixture_store(struct fixture *fixture)
 	    fixture->outcome == DEPOSIT_STORED ? "" : "told by the test");
 }
 
+/* Answers a fact. */
+static UNUSED void
+fixture_answer(struct fixture *fixture, enum fact fact)
+{
+	struct fact_answer answer = fact_unanswered(fact);
+	struct session *session = fixture->session;
+
+	fixture->asked[fact]++;
+	switch (fact) {
+	case FACT_ADMISSION:
+	case FACT_MESSAGE_RATE:
+	case FACT_RECIPIENT_RATE:
+		answer.rate.state = fixture->rate_rule != NULL ? RATE_EXCEEDED : RATE_WITHIN;
+		answer.rate.rule = fixture->rate_rule != NULL ? fixture->rate_rule : "";
+		break;
+	case FACT_PATIENCE:
+		answer.spoke_early = fixture->speaks_early;
+		break;
+	case FACT_HOST_NAMES:
+		if (fixture->host_names.count == 0)
+			fixture->host_names.state = HOST_NAMES_NONE;
+		answer.host_names = &fixture->host_names;
+		break;
+	case FACT_DNS_LISTS:
+		if (fixture->dns_lists != NULL)
+			answer.dns_lists = fixture->dns_lists;
+		break;
+	case FACT_SENDER_DOMAIN:
+		answer.sender_domain = fixture->sender_domain;
+		break;
+	case FACT_SPF:
+		answer.spf.helo = fixture->spf_helo;
+		answer.spf.mail = fixture->spf_mail;
+		answer.spf.text = "as the test says";
+		break;
+	case FACT_DIRECTORY:
+		answer.directory = fixture_find(session->recipient);
+		break;
+	case FACT_CALL_OUT:
+	case FACT_GREYLIST:
+	case FACT_COUNT:
+		break;
+	}
+	session_learn(session, &answer);
+}
+
 /* Plays whoever the session waits for. False when it waits for the client, or for nobody any more. */
 static bool
 fixture_serve(struct fixture *fixture)
@@ -195,8 +291,11 @@ fixture_serve(struct fixture *fixture)
 	int file;
 
 	switch (session->wait) {
-	case SESSION_WAITS_FOR_DIRECTORY:
-		recipient_found(session, fixture_find(session->recipient));
+	case SESSION_WAITS_FOR_FACT:
+		if (fixture->is_silent)
+			session_expired(session);
+		else
+			fixture_answer(fixture, session->wanted_fact);
 		return true;
 	case SESSION_WAITS_FOR_BODY_FILE:
 		buffer_clear(&fixture->body);
@@ -205,9 +304,10 @@ fixture_serve(struct fixture *fixture)
 		receive_body_file(session, file, fixture->body_outcome, "no file for the test");
 		return true;
 	case SESSION_WAITS_FOR_BODY_WRITE:
-		if (fixture->write_error == 0)
-			buffer_append(&fixture->body, session->transaction->data.data,
-			    session->transaction->data.length);
+		if (fixture->write_error == 0) {
+			buffer_append(&fixture->body, session->transaction->data.data, session->transaction->data.length);
+			buffer_append(&fixture->body, session->transaction->lent.data, session->transaction->lent.length);
+		}
 		receive_body_written(session, fixture->write_error);
 		return true;
 	case SESSION_WAITS_FOR_DEPOSIT:

@@ -60,7 +60,7 @@ feed(struct content *content, const char *input, size_t length, size_t piece, st
 	while (at < length) {
 		size_t offered = length - at < piece ? length - at : piece;
 		bool ended, kept;
-		size_t taken = content_take(content, input + at, offered, out, &ended, &kept);
+		size_t taken = content_take(content, input + at, offered, out, NULL, &ended, &kept);
 
 		assert_true(kept);
 		at += taken;
@@ -135,6 +135,49 @@ many_lines_at_once_are_judged_like_single_octets(void **state)
 		buffer_free(&single);
 	}
 	assert_in_range(flawless, 500, 4500);
+}
+
+/* The same content, whether its last run is lent or copied, and however it is cut. */
+static void
+what_is_lent_follows_what_was_copied(void **state)
+{
+	static const char line[] = "a line of content, and .. dots\r\n";
+	struct buffer input = BUFFER_INITIALIZER(0), copied = BUFFER_INITIALIZER(0);
+	struct content content;
+	unsigned loans = 0;
+
+	(void)state;
+	buffer_append_string(&input, "Subject: x\r\n\r\n");
+	for (unsigned i = 0; i < 12000; i++) {
+		if (i % 1777 == 5)
+			buffer_append_byte(&input, '.');
+		buffer_append(&input, line, sizeof(line) - 1);
+	}
+	buffer_append_string(&input, ".\r\n");
+	content_init(&content, true, 1000);
+	assert_int_equal(feed(&content, input.data, input.length, input.length, &copied), input.length);
+	for (size_t piece = CONTENT_LENT_MIN - 1; piece < CONTENT_LENT_MIN * 3; piece += 97) {
+		struct buffer out = BUFFER_INITIALIZER(0);
+		bool ended = false, kept;
+
+		content_init(&content, true, 1000);
+		for (size_t at = 0; at < input.length && !ended;) {
+			struct bytes lent = { NULL, 0 };
+
+			at += content_take(&content, input.data + at, input.length - at < piece ? input.length - at : piece, &out, &lent,
+			    &ended, &kept);
+			assert_true(lent.length == 0 || lent.length >= CONTENT_LENT_MIN);
+			loans += lent.length > 0;
+			buffer_append(&out, lent.data, lent.length);
+		}
+		assert_true(ended);
+		assert_int_equal(out.length, copied.length);
+		assert_memory_equal(out.data, copied.data, copied.length);
+		buffer_free(&out);
+	}
+	assert_in_range(loans, 1000, 20000);
+	buffer_free(&input);
+	buffer_free(&copied);
 }
 
 static void
@@ -233,6 +276,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(data_ends_in_one_place_only),
 		cmocka_unit_test(many_lines_at_once_are_judged_like_single_octets),
+		cmocka_unit_test(what_is_lent_follows_what_was_copied),
 		cmocka_unit_test(chunks_know_neither_dots_nor_ends),
 		cmocka_unit_test(a_cr_at_the_very_end_of_the_last_chunk_is_bare),
 		cmocka_unit_test(a_large_header_is_found_and_not_kept),

@@ -1,6 +1,6 @@
 /*
  * test_server - a whole smtpd process but for its master: real sockets on the loopback, real channels, the test as
- * qmgr and directory
+ * qmgr, directory and resolver
  *
  * The test also plays the worker skeleton: the functions of common/worker/worker.h that smtpd calls are defined
  * here.
@@ -22,9 +22,11 @@
 
 #include <event2/event.h>
 
+#include "common/base/crc32c.h"
 #include "common/ipc/channel.h"
 #include "common/ipc/deposit.h"
 #include "common/ipc/directory.h"
+#include "common/ipc/dns.h"
 #include "common/worker/worker.h"
 #include "fixture.h"
 #include "smtpd/connection.h"
@@ -42,6 +44,9 @@ struct stage {
 	bool drained;
 	struct channel *qmgr;
 	struct channel *directory;
+	struct channel *resolver;
+	unsigned names_asked;		/* questions to resolver */
+	bool resolver_sleeps;
 	bool holds;			/* qmgr does not answer deposits */
 	bool directory_sleeps;
 	uint64_t id;			/* of the deposit that arrives or arrived last */
@@ -49,6 +54,7 @@ struct stage {
 	size_t envelope_length;
 	size_t stream_length;
 	uint64_t body_length;
+	uint32_t body_checksum;
 	int body_file;			/* qmgr's own descriptor of the last body file */
 	unsigned stored;
 	unsigned abandoned;
@@ -108,6 +114,7 @@ take_begin(void *context, struct channel *channel, const struct deposit_begin *m
 	stage->envelope_length = message->envelope_length;
 	stage->stream_length = message->envelope_length + message->content_length;
 	stage->body_length = message->body_length;
+	stage->body_checksum = message->body_checksum;
 	buffer_clear(&stage->stream);
 	buffer_append(&stage->stream, message->data.data, message->data.length);
 	answer_deposit();
@@ -207,6 +214,32 @@ start_directory(void)
 	server_introduce(&stage->server, &directory_protocol, sockets[1]);
 }
 
+/* ---- resolver ---- */
+
+/* Nobody has a name, and every domain is missing. */
+static void
+take_question(void *context, struct channel *channel, const struct dns_question *message)
+{
+	(void)context;
+	stage->names_asked++;
+	if (stage->resolver_sleeps)
+		return;
+	assert_true(send_dns_answer(channel, &(struct dns_answer){ .id = message->id, .outcome = DNS_NO_NAME, .text = "" }));
+}
+
+static void
+start_resolver(void)
+{
+	static const struct dns_handlers resolver_handlers = { .dns_question = take_question };
+	static const struct channel_events events = { .closed = NULL };
+	int sockets[2];
+
+	channel_free(&stage->resolver);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
+	stage->resolver = channel_open(stage->base, sockets[0], &dns_protocol, IPC_SERVES, &resolver_handlers, &events, stage);
+	server_introduce(&stage->server, &dns_protocol, sockets[1]);
+}
+
 /* ---- the stage ---- */
 
 static void
@@ -244,6 +277,7 @@ start_stage(void)
 	stage->server.worker = (struct worker *)(void *)stage;
 	start_qmgr();
 	start_directory();
+	start_resolver();
 	start_listener();
 }
 
@@ -254,6 +288,7 @@ clean_up(void **state)
 	server_stop(&stage->server);
 	channel_free(&stage->qmgr);
 	channel_free(&stage->directory);
+	channel_free(&stage->resolver);
 	buffer_free(&stage->stream);
 	if (stage->body_file >= 0)
 		close(stage->body_file);
@@ -419,6 +454,7 @@ a_large_message_goes_into_a_file(void **state)
 	at = (size_t)status.st_size - length;
 	assert_memory_equal(written, "Received: ", 10);
 	assert_memory_equal(written + at, content, length);
+	assert_int_equal(stage->body_checksum, crc32c(0, written, (size_t)status.st_size));
 	munmap(written, (size_t)status.st_size);
 	assert_int_equal(stage->abandoned, 0);
 	assert_int_equal(stage->server.shared.content_octets, 0);
@@ -808,6 +844,88 @@ an_endless_line_is_answered_and_cut_off(void **state)
 	close(client);
 }
 
+static void
+a_clients_name_is_asked_ahead_and_once(void **state)
+{
+	int first, second;
+
+	(void)state;
+	start_stage();
+	first = connect_client();
+	expect(first, "220 ");
+	turn_until(stage->names_asked == 1);
+	second = connect_client();
+	expect(second, "220 ");
+	say(first, "HELO c\r\nMAIL FROM:<a@b.example>\r\n");
+	expect(first, "250 2.1.0 ");
+	say(second, "HELO c\r\nMAIL FROM:<a@b.example>\r\n");
+	expect(second, "250 2.1.0 ");
+	assert_int_equal(stage->names_asked, 1);
+	close(first);
+	close(second);
+}
+
+static void
+with_the_controls_off_resolver_is_not_asked(void **state)
+{
+	int client;
+
+	(void)state;
+	assert_true(fixture_set(&stage->settings, "relay_enforcement", "none"));
+	start_stage();
+	client = connect_client();
+	expect(client, "220 ");
+	say(client, START_OF_DATA);
+	expect(client, "354 ");
+	assert_int_equal(stage->names_asked, 0);
+	close(client);
+}
+
+static void
+a_mail_that_waits_for_a_name_goes_on_with_the_next_resolver(void **state)
+{
+	int client;
+
+	(void)state;
+	stage->resolver_sleeps = true;
+	start_stage();
+	client = connect_client();
+	expect(client, "220 ");
+	say(client, START_OF_DATA "hello\r\n.\r\n");
+	turn_until(stage->names_asked == 1);
+	for (unsigned i = 0; i < 50; i++)
+		turn();
+	assert_int_equal(stage->questions, 0);
+	stage->resolver_sleeps = false;
+	start_resolver();
+	expect(client, "250 2.0.0 Message accepted");
+	assert_int_equal(stage->names_asked, 2);
+	close(client);
+}
+
+static void
+a_client_that_goes_while_it_is_judged_leaves_nothing_behind(void **state)
+{
+	int client;
+
+	(void)state;
+	stage->resolver_sleeps = true;
+	start_stage();
+	client = connect_client();
+	expect(client, "220 ");
+	say(client, START_OF_DATA);
+	turn_until(stage->names_asked == 1);
+	close(client);
+	/* An answer that nobody waits for. */
+	stage->resolver_sleeps = false;
+	start_resolver();
+	client = connect_client();
+	expect(client, "220 ");
+	say(client, START_OF_DATA);
+	expect(client, "354 ");
+	close(client);
+}
+
 int
 main(void)
 {
@@ -831,6 +949,10 @@ main(void)
 		CASE(a_service_that_stops_does_not_wait_for_ever),
 		CASE(sessions_keep_the_settings_they_began_with),
 		CASE(an_endless_line_is_answered_and_cut_off),
+		CASE(a_clients_name_is_asked_ahead_and_once),
+		CASE(with_the_controls_off_resolver_is_not_asked),
+		CASE(a_mail_that_waits_for_a_name_goes_on_with_the_next_resolver),
+		CASE(a_client_that_goes_while_it_is_judged_leaves_nothing_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,14 @@
  *	@ stored|temporary|permanent      what qmgr answers from now on
  *	@ nobody             no body files from now on
  *	@ errno N            writing into a body file fails
+ *	@ name NAME          the client's address has this name, and it leads back
+ *	@ unconfirmed NAME   it does not lead back
+ *	@ listed N ADDRESS   zone N of all white- and blacklists has the client; the others do not
+ *	@ unlisted N         that zone is silent
+ *	@ sender missing|silent      the sender's domain
+ *	@ rate KEY           the client exceeds this rate; "none": it does not any more
+ *	@ early              the client speaks before its greeting
+ *	@ silent             nobody answers any question any more
  * In TEXT and in the client's lines \r \n \t \0 \\ and \xHH are octets. Each dialogue runs twice: as it stands,
  * and with every octet in a segment of its own.
  */
@@ -171,12 +179,46 @@ play_check(struct player *player, const char *check)
 	buffer_free(&text);
 }
 
+/* What the others say of the client and its mail. False when it is none of that. */
+static bool
+play_fact(struct fixture *fixture, const char *what)
+{
+	static char rate[64];
+	char word[64] = "";
+	unsigned number;
+
+	if (sscanf(what, "name %63s", word) == 1)
+		fixture_name_client(fixture, word, true);
+	else if (sscanf(what, "unconfirmed %63s", word) == 1)
+		fixture_name_client(fixture, word, false);
+	else if (sscanf(what, "listed %u %63s", &number, word) == 2)
+		fixture_list_client(fixture, number, word);
+	else if (sscanf(what, "unlisted %u", &number) == 1)
+		fixture_list_client(fixture, number, NULL);
+	else if (sscanf(what, "rate %63s", rate) == 1)
+		fixture->rate_rule = strcmp(rate, "none") == 0 ? NULL : rate;
+	else if (strcmp(what, "early") == 0)
+		fixture->speaks_early = true;
+	else if (strcmp(what, "sender missing") == 0)
+		fixture->sender_domain = SENDER_DOMAIN_MISSING;
+	else if (strcmp(what, "sender silent") == 0)
+		fixture->sender_domain = SENDER_DOMAIN_NO_ANSWER;
+	else if (strcmp(what, "silent") == 0)
+		fixture->is_silent = true;
+	else
+		return false;
+	return true;
+}
+
 static void
 play_peer(struct player *player, const char *what)
 {
 	struct fixture *fixture = &player->fixture;
 
-	expect_silence(player);
+	if (fixture->session != NULL)
+		expect_silence(player);
+	if (play_fact(fixture, what))
+		return;
 	if (strcmp(what, "stored") == 0)
 		fixture->outcome = DEPOSIT_STORED;
 	else if (strcmp(what, "temporary") == 0)
@@ -536,7 +578,7 @@ a_lost_body_file_becomes_451(void **state)
 	fixture_start(&fixture);
 	assert_true(fixture_set(&fixture, "inline_body_limit", "4096"));
 	fixture_open(&fixture);
-	fixture_say(&fixture, "EHLO c.example\r\nMAIL FROM:<>\r\nRCPT TO:<alice@ours.example>\r\nDATA\r\n");
+	fixture_say(&fixture, "EHLO c.example\r\nMAIL FROM:<>\r\nRCPT TO:<alice@ours.example>\r\nDATA\r\nSubject: s\r\n\r\n");
 	fixture_send(&fixture, block, sizeof(block));
 	free(fixture_replies(&fixture));
 	assert_int_equal(fixture.body_files, 1);

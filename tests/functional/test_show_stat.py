@@ -1,0 +1,37 @@
+"""`matador show stat`: the statistics of all processes together, in the layout of the Domino console."""
+
+import re
+
+from matador import Dialogue, wait_for
+
+
+def hit(service):
+    """A session of a client that the private blacklist has."""
+    with Dialogue(service.port) as session:
+        session.begin()
+        assert session.command("QUIT").startswith("221")
+
+
+def test_hits_of_all_processes_are_added_up(one_instance):
+    one_instance.matador["smtpd_processes"] = 3
+    one_instance.configuration.update({"relay_enforcement": "all_hosts", "private_blacklist_filter": "enabled",
+                                       "private_blacklist_hosts": ["[127.0.0.0/8]"]})
+    service = one_instance.start()
+    for _ in range(12):
+        hit(service)
+    wait_for(lambda: service.log().count(" client-listed ") == 12, what="twelve hits")
+    lines = service.command("show", "stat", "smtp", check=True).stdout.splitlines()
+    assert "  SMTP.PrivateBL.TotalHits = 12" in lines and "  SMTP.DNSBL.TotalHits = 0" in lines
+    assert all(re.fullmatch(r"  SMTP\.\S+ = \d+", line) for line in lines[:-1]), lines
+    assert lines[:-1] == sorted(lines[:-1])
+    assert lines[-1] == f"  {len(lines) - 1} statistics found"
+    assert service.command("show", "stat", "SMTP", check=True).stdout.splitlines() == lines
+
+
+def test_a_facility_without_statistics_and_wrong_arguments(one_instance):
+    service = one_instance.start()
+    assert service.command("show", "stat", "calendar", check=True).stdout == "  0 statistics found\n"
+    assert service.command("show", "stat", "smtp", "mail").returncode == 64
+    assert service.command("show", "stat", "--all").returncode == 64
+    service.stop()
+    assert service.command("show", "stat", "smtp").returncode == 69
