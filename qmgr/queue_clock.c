@@ -39,16 +39,20 @@ int64_t
 queue_clock_from_wall(const struct queue_clock *clock, int64_t wall_ms, int64_t now)
 {
 	size_t i;
-	int64_t end = now;
+	int64_t end = now + STEP_MS;	/* the two clocks do not count in step to the millisecond: what is later by less is now */
+	bool before_the_next = false;
 
-	/* The two clocks do not count in step to the millisecond: what is later than an era by less came at its end. */
 	for (i = clock->era_count; i-- > 0; end = clock->eras[i].begin) {
 		int64_t queue_ms = wall_ms - clock->eras[i].shift;
 
-		if (queue_ms >= clock->eras[i].begin && queue_ms - STEP_MS <= end)
-			return queue_ms < end ? queue_ms : end;
+		if (queue_ms >= clock->eras[i].begin && queue_ms <= end)
+			return queue_ms < now ? queue_ms : now;
+		/* Between two eras no time passed: so it came when the clock was set, by a millisecond or before that was noticed. */
+		if (before_the_next && queue_ms > end)
+			return end;
+		before_the_next = queue_ms < clock->eras[i].begin;
 	}
-	/* In a gap, or from the future: as the present era sees it. */
+	/* From the future: as the present era sees it. */
 	return wall_ms - clock->eras[clock->era_count - 1].shift;
 }
 

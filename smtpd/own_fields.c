@@ -12,7 +12,8 @@ struct rest {
 	const char *end;
 };
 
-/* Where the value begins when the line begins a field of that name; a blank before the colon is obsolete, and read by many. */
+/* Where the value begins when the line begins a field of that name. A blank before the colon is obsolete, and read by
+ * many. */
 static const char *
 value_of(const char *line, const char *end, const char *name)
 {
@@ -70,7 +71,7 @@ skip_blanks(struct rest *rest)
 	return true;
 }
 
-/* Takes one octet of a word off; false at the word's end. A quoted word that has none sets rest->next to rest->end. */
+/* Takes one octet of a word off; false at the word's end. That of a quoted word is its quote, or the end of everything. */
 static bool
 next_octet(struct rest *rest, bool quoted, char *octet_out)
 {

@@ -53,7 +53,8 @@ wire_put_bytes(struct buffer *out, const void *data, size_t length)
 void
 wire_reader_init(struct wire_reader *reader, const void *data, size_t length)
 {
-	reader->next = data;
+	/* so that an empty one may have no address */
+	reader->next = length > 0 ? data : (const void *)"";
 	reader->end = reader->next + length;
 	reader->failed = false;
 }

@@ -438,6 +438,25 @@ yield_to_the_running(void)
 	sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
 }
 
+static void *
+allocate(size_t size)
+{
+	return memory_resize(NULL, 1, size);
+}
+
+static void *
+reallocate(void *memory, size_t size)
+{
+	return memory_resize(memory, 1, size);
+}
+
+/* For libevent too a failed allocation is an exit, and no NULL that somebody would have to look for. */
+static void
+guard_event_loop(void)
+{
+	event_set_mem_functions(allocate, reallocate, free);
+}
+
 static bool
 parse_instance(int argc, char **argv, unsigned *instance_out)
 {
@@ -500,6 +519,7 @@ worker_run(int argc, char **argv, const struct worker_hooks *hooks, void *contex
 	ignore_signals();
 	yield_to_the_running();
 	memory_keep_freed();
+	guard_event_loop();
 	STAILQ_INIT(&worker.arrivals);
 	worker.started_ms = clock_boottime_ms();
 	worker.base = event_base_new();

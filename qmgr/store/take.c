@@ -337,7 +337,7 @@ static void
 turns_run(struct store *store, struct completion *completion)
 {
 	struct turns_answer *answer = (struct turns_answer *)completion;
-	const char *next = answer->names.data, *end = next + answer->names.length;
+	const char *next = buffer_text(&answer->names), *end = next + answer->names.length;
 
 	for (; next < end && !store->closing; next += strlen(next) + 1)
 		answer->callback(answer->context, next);

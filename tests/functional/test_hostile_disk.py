@@ -177,8 +177,12 @@ def test_row_142_a_start_of_qmgr_that_fails_anywhere_loses_nothing(one_instance,
     service = one_instance.start()
     mailer = Mailer(service)
     mailer.works()
-    wait_for(lambda: len(service.queue()) == 2, 20, "the mail that waits")
-    kept = {message["id"] for message in service.queue()}
+
+    def those_that_wait():
+        # Not those for the mail file: a kill before the record of a delivery brings it back for a moment.
+        return {message["id"] for message in service.queue() if "elsewhere" in message["recipients"][0]["address"]}
+    wait_for(lambda: len(those_that_wait()) == 2, 20, "the mail that waits")
+    kept = those_that_wait()
 
     def killed():
         pid = service.worker("qmgr")
@@ -197,7 +201,7 @@ def test_row_142_a_start_of_qmgr_that_fails_anywhere_loses_nothing(one_instance,
         killed()
         faults.disarm()
         tried += faults.failed > failed
-        waiting = {message["id"] for message in service.queue()}
+        waiting = those_that_wait()
         assert waiting == kept, f"after call {at} of the start ({faults.name}) failed with {reason}: {waiting}\n{service.log()[-3000:]}"
     print(f"\n{last} calls in a start, {tried} faults")
     del sink.script["banner"]

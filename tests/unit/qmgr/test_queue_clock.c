@@ -163,7 +163,10 @@ allows_for_clocks_that_are_not_in_step(UNUSED void **state)
 	now = queue_clock_now(&clock, WALL + 241 * HOUR, HOUR);
 	assert_int_equal(queue_clock_from_wall(&clock, WALL + HOUR + 1, now), WALL + HOUR);
 	assert_int_equal(queue_clock_from_wall(&clock, WALL + 241 * HOUR + 1, now), WALL + HOUR);
-	assert_int_equal(queue_clock_from_wall(&clock, WALL + 241 * HOUR - 1, now), WALL + HOUR - 1);
+	assert_int_equal(queue_clock_from_wall(&clock, WALL + 241 * HOUR - 1, now), WALL + HOUR);
+	now = queue_clock_now(&clock, WALL + 2 * HOUR, 2 * HOUR);
+	now = queue_clock_now(&clock, WALL + 482 * HOUR, 2 * HOUR);
+	assert_int_equal(queue_clock_from_wall(&clock, WALL + 241 * HOUR - 1, now), WALL + HOUR);
 }
 
 static void

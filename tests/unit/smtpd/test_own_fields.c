@@ -266,9 +266,12 @@ a_field_with_a_distant_colon_hides_nothing(void **state)
 			for (size_t filled = 0; filled < count; filled++)
 				buffer_append_byte(&sent, cases[i].filling);
 			buffer_append_string(&sent, cases[i].end);
-			if (cases[i].stays)
+			/* One of ours stands behind those that stay only: the others must be noticed by themselves. */
+			if (cases[i].stays) {
 				buffer_append(&kept, sent.data, sent.length);
-			buffer_append_string(&sent, TAG_1 "\r\nhello\r\n");
+				buffer_append_string(&sent, TAG_1);
+			}
+			buffer_append_string(&sent, "\r\nhello\r\n");
 			buffer_append_string(&kept, "\r\nhello\r\n");
 			fixture_say(&fixture, "EHLO c\r\n");
 			begin(&fixture);
