@@ -53,9 +53,10 @@ wire_put_bytes(struct buffer *out, const void *data, size_t length)
 void
 wire_reader_init(struct wire_reader *reader, const void *data, size_t length)
 {
-	/* so that an empty one may have no address */
-	reader->next = length > 0 ? data : (const void *)"";
-	reader->end = reader->next + length;
+	reader->next = reader->end = data;
+	/* nothing may have no address, to which nothing can be added */
+	if (length > 0)
+		reader->end += length;
 	reader->failed = false;
 }
 

@@ -42,7 +42,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const names[] = { "worker", "log", "deposit", "route", "deliver", "dns", "directory",
-		"policy", "queue", "control" };
+		"policy", "queue", "control", "inspection" };
 	const struct ipc_protocol *protocol;
 	uint8_t *packet;
 
