@@ -21,7 +21,8 @@
 #define STEP_RECORDS 512
 #define OUTSTANDING_MAX (4 * 1024 * 1024)
 #define PASS_PAUSE_MS 1000
-#define PATIENT_PASSES 600		/* so long a content that cannot be read is waited for; then it counts as lost */
+#define PATIENT_PASSES 600		/* so long what cannot be read is waited for; then it counts as lost */
+#define UNREAD_MAX 4096			/* messages for which that time runs at once; the others come later */
 #define DISK_CHECK_MS 1000
 
 /* ---- freeing and making ---- */
@@ -205,6 +206,41 @@ claim(struct store *store, uint64_t id, uint64_t serial, struct buffer *envelope
 	return clone;
 }
 
+/*
+ * The disk could not read something of the message. True: nor could it in the first pass, and in each pass since then
+ * something could not be read. A failure that is not the disk's (no descriptor is left, say) tells nothing about it.
+ */
+static bool
+is_unread_for_long(struct copying *copying, uint64_t id, const struct error *error)
+{
+	if (error->number != EIO)
+		return false;
+	copying->failed = true;
+	if (copying->passes == 0) {
+		if (copying->unread == NULL)
+			copying->unread = recent_new(UNREAD_MAX);
+		recent_add(copying->unread, id);
+	}
+	return copying->passes >= PATIENT_PASSES && copying->unread != NULL && recent_has(copying->unread, id);
+}
+
+/* It is waited for no longer: its loss is told. */
+static void
+say_given_up(struct store *store, const struct message *message)
+{
+	const struct part *part = &message->parts[0];
+	struct segment *segment;
+	uint32_t number = 0;
+
+	pthread_mutex_lock(&store->lock);
+	segment = journal_segment(&store->journal, part->serial);
+	if (segment != NULL)
+		number = segment->number;
+	pthread_mutex_unlock(&store->lock);
+	store_say_damaged(store, number, (uint64_t)part->record * 8, part->octets, message->id);
+	store->reader.copying.gave_up = true;
+}
+
 /* The message as a batch of its own, in its present state. NULL: its content cannot be read now. */
 static struct store_batch *
 make_copy(struct store *store, const struct message *message, const struct envelope *envelope)
@@ -225,9 +261,11 @@ make_copy(struct store *store, const struct message *message, const struct envel
 	if (segment != NULL && part_read(&store->reader.parts, number, &message->parts[0], &entry, &error) == 0 &&
 	    !message->in_file)
 		content = part_read_content(&store->reader.parts, &message->parts[0], &entry, &error);
-	if (error.kind == ERROR_SYSTEM && store->reader.copying.passes < PATIENT_PASSES)
+	if (error.kind == ERROR_SYSTEM && !is_unread_for_long(&store->reader.copying, message->id, &error))
 		return NULL;
-	if (error.kind != ERROR_NONE)
+	if (error.kind == ERROR_SYSTEM)
+		say_given_up(store, message);
+	else if (error.kind != ERROR_NONE)
 		reader_report_damage(store, message, &message->parts[0], &error);
 	/* A content that is lost becomes a body file that is missing: the delivery will say so. */
 	if (content == NULL)
@@ -274,23 +312,6 @@ copy_forward_done(struct store *store, const struct request *request)
 	release_claim(store, request->id);
 }
 
-/* What the disk has not read for long stands between the journal and the room that it needs: its loss is told. */
-static void
-give_up(struct store *store, const struct message *message)
-{
-	const struct part *part = &message->parts[0];
-	struct segment *segment;
-	uint32_t number = 0;
-
-	pthread_mutex_lock(&store->lock);
-	segment = journal_segment(&store->journal, part->serial);
-	if (segment != NULL)
-		number = segment->number;
-	pthread_mutex_unlock(&store->lock);
-	store_say_damaged(store, number, (uint64_t)part->record * 8, part->octets, message->id);
-	reader_drop(store, message->id);
-}
-
 static void
 copy_message(struct store *store, uint64_t id, uint64_t serial)
 {
@@ -309,9 +330,11 @@ copy_message(struct store *store, uint64_t id, uint64_t serial)
 		if (result >= 0) {
 			batch = make_copy(store, message, &envelope);
 			envelope_free(&envelope);
-		} else if (error.kind == ERROR_SYSTEM && message->place == MESSAGE_WAITING && store->disk_short &&
-		    copying->passes >= PATIENT_PASSES) {
-			give_up(store, message);
+		} else if (error.kind == ERROR_SYSTEM && is_unread_for_long(copying, id, &error) &&
+		    message->place == MESSAGE_WAITING && store->disk_short) {
+			/* It stands between the journal and the room that it needs. */
+			say_given_up(store, message);
+			reader_drop(store, id);
 			message_free(&message);
 		}
 	}
@@ -386,6 +409,17 @@ copy_some(struct store *store, const struct segment *segment)
 	buffer_free(&octets);
 }
 
+/* What failed only later than in the first of the passes has its time from when the others are read or given up. */
+static void
+end_pass(struct copying *copying)
+{
+	copying->passes = copying->failed && !copying->gave_up ? copying->passes + 1 : 0;
+	if (copying->passes == 0)
+		recent_free(&copying->unread);
+	copying->failed = copying->gave_up = false;
+	copying->offset = SEGMENT_DATA;
+}
+
 void
 copy_forward_step(struct store *store)
 {
@@ -393,17 +427,16 @@ copy_forward_step(struct store *store)
 	struct segment oldest = choose(store);
 
 	if (copying->serial != oldest.serial) {
+		copying->failed = false;	/* of the segment before */
+		end_pass(copying);
 		copying->serial = oldest.serial;
-		copying->offset = SEGMENT_DATA;
-		copying->passes = 0;
 		copying->next = 0;
 	}
 	if (oldest.serial == 0 || !deadline_passed(copying->next))
 		return;
 	copy_some(store, &oldest);
 	if (copying->offset >= oldest.size) {
-		copying->offset = SEGMENT_DATA;
-		copying->passes++;
+		end_pass(copying);
 		copying->next = deadline_after_ms(PASS_PAUSE_MS);
 	}
 }

@@ -137,7 +137,10 @@ struct copying {
 	uint64_t serial;		/* the segment that is copied; 0: none */
 	uint64_t offset;		/* how far */
 	uint64_t outstanding;		/* octets handed to the committer, not yet written */
-	unsigned passes;		/* over this segment that ended */
+	unsigned passes;		/* over this segment that ended, in a row; in each something could not be read */
+	bool failed;			/* something could not be read in this pass */
+	bool gave_up;			/* nor is it waited for any longer */
+	struct recent *unread;		/* the messages that could not be read in the first of the passes; NULL: none */
 	deadline_t next;
 };
 

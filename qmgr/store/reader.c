@@ -249,34 +249,64 @@ list_ids(struct store *store, enum message_place place, bool all)
 static int
 set_apart(struct store *store, const struct message *clone, struct error *error)
 {
-	struct message *message;
-
 	store->reader.set_apart = true;
-	if (store->reader.index == NULL)
-		return 0;
+	return store->reader.index == NULL ? 0 : index_put_active(store->reader.index, clone, error);
+}
+
+/*
+ * A copy of the message if it waits, NULL otherwise. It is going to have a row: should it end before that is written, the reader
+ * is told, and deletes it.
+ */
+static struct message *
+begin_settling(struct store *store, uint64_t id)
+{
+	struct message *message, *clone = NULL;
+
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, id);
+	if (message != NULL && message->place == MESSAGE_WAITING) {
+		message->indexed |= store->reader.index != NULL;
+		clone = message_clone(message);
+	}
+	pthread_mutex_unlock(&store->lock);
+	return clone;
+}
+
+/* What was read is in the index, or there is none. False: the message has changed since it was read. */
+static bool
+end_settling(struct store *store, const struct message *clone, int64_t due)
+{
+	struct message *message, *settled = NULL;
+	bool same;
+
 	pthread_mutex_lock(&store->lock);
 	message = message_table_find(&store->table, clone->id);
-	if (message != NULL)
-		message->indexed = true;
+	same = message == NULL ||
+	    (message->through == clone->through && message->through_entry == clone->through_entry);
+	if (message != NULL && same && store->reader.index == NULL) {
+		message->due = due;
+	} else if (message != NULL && same && message->copying) {
+		message->place = MESSAGE_MOVING;	/* the committer is about to look for it */
+	} else if (message != NULL && same) {
+		message_table_remove(&store->table, message);
+		settled = message;
+	}
 	pthread_mutex_unlock(&store->lock);
-	return index_put_active(store->reader.index, clone, error);
+	message_free(&settled);
+	return same;
 }
 
 /* Puts one message that waits where it belongs. */
 static int
 settle_one(struct store *store, uint64_t id, struct error *error)
 {
-	struct message *message, *clone = NULL;
+	struct message *clone = begin_settling(store, id);
 	struct envelope envelope;
 	struct index_keys keys;
 	struct buffer octets = BUFFER_INITIALIZER(0);
-	int result = 0;
+	bool again = false;
+	int result;
 
-	pthread_mutex_lock(&store->lock);
-	message = message_table_find(&store->table, id);
-	if (message != NULL && message->place == MESSAGE_WAITING)
-		clone = message_clone(message);
-	pthread_mutex_unlock(&store->lock);
 	if (clone == NULL)
 		return 0;
 	result = reader_load(store, clone, &envelope, error);
@@ -294,22 +324,13 @@ settle_one(struct store *store, uint64_t id, struct error *error)
 		envelope_encode(&envelope, NULL, &octets);
 		result = index_put(store->reader.index, clone, octets.data, octets.length, &keys, error);
 	}
-	if (result == 0) {
-		pthread_mutex_lock(&store->lock);
-		message = message_table_find(&store->table, id);
-		if (message != NULL && store->reader.index != NULL)
-			message_table_remove(&store->table, message);
-		else if (message != NULL)
-			message->due = keys.due;
-		pthread_mutex_unlock(&store->lock);
-		if (store->reader.index != NULL)
-			message_free(&message);
-	}
+	if (result == 0)
+		again = !end_settling(store, clone, keys.due);
 	buffer_free(&octets);
 	buffer_free(&keys.destinations);
 	envelope_free(&envelope);
 	message_free(&clone);
-	return result;
+	return again ? settle_one(store, id, error) : result;
 }
 
 int
@@ -355,6 +376,7 @@ move_to_waiting(void *context, struct message *message)
 {
 	(void)context;
 	message->indexed = false;
+	message->changed = true;	/* the next index knows nothing of it */
 	if (message->place == MESSAGE_MOVING) {
 		message->place = MESSAGE_WAITING;
 		message->due = 0;
@@ -469,7 +491,8 @@ note_changed(void *context, struct message *message)
 {
 	struct snapshot *snapshot = context;
 
-	if ((message->place != MESSAGE_ACTIVE && !message->unreadable) || !message->changed)
+	/* The row of one that is moving is that of what is parked. */
+	if (message->place == MESSAGE_MOVING || !message->changed)
 		return;
 	message->changed = false;
 	message->indexed = true;
@@ -535,6 +558,8 @@ serve_park(struct store *store, struct request *request)
 		message->due = request->keys.due;
 		if (store->reader.index == NULL || message->copying) {
 			message->place = store->reader.index == NULL ? MESSAGE_WAITING : MESSAGE_MOVING;
+			/* Should it end before the row is written, the reader is told, and deletes it. */
+			message->indexed |= message->place == MESSAGE_MOVING;
 			message = message_clone(message);
 		} else {
 			message_table_remove(&store->table, message);
@@ -837,4 +862,5 @@ reader_stop(struct store *store)
 	}
 	index_close(&reader->index);
 	part_reader_close(&reader->parts);
+	recent_free(&reader->copying.unread);
 }

@@ -151,6 +151,19 @@ wait_again(struct store *store, uint64_t id, int64_t now)
 	pthread_mutex_unlock(&store->lock);
 }
 
+/* It was read: should that fail once more it is told once more. */
+static void
+forget_unreadable(struct store *store, uint64_t id)
+{
+	struct message *message;
+
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, id);
+	if (message != NULL)
+		message->unreadable = false;
+	pthread_mutex_unlock(&store->lock);
+}
+
 /* From the table and the journal. */
 static void
 take_waiting(struct store *store, uint64_t id, const struct request *request, struct answer *answer)
@@ -172,6 +185,7 @@ take_waiting(struct store *store, uint64_t id, const struct request *request, st
 	if (clone != NULL && result < 0)
 		answer_fail(answer, &error);
 	if (result == 0 || (result == 1 && request->kind == REQUEST_TAKE_ID)) {
+		forget_unreadable(store, id);
 		clone->held |= result == 1;
 		answer_add(answer, &envelope, clone);
 	} else if (clone != NULL) {

@@ -3,11 +3,15 @@
  *
  * Small and large messages, bodies in files, results, holds, parking and waking, ends, several changes in one record, starts and
  * stops; segments are used again, emptied of the few messages that last, and removed; flushes fail. What the store was asked
- * and what it confirmed is told (crash_note()) in its place among the changes on the disk.
+ * and what it confirmed is told (crash_note()) in its place among the changes on the disk. In every other session the index has
+ * a checkpoint at each tick, which by itself it has each half minute: there are records before it and after it.
  */
 #ifndef TESTS_UNIT_QMGR_CRASH_LOAD_H
 #define TESTS_UNIT_QMGR_CRASH_LOAD_H
 
+#include <sys/statvfs.h>
+
+#include "qmgr/store/internal.h"
 #include "tests/unit/qmgr/crash_recorder.h"
 #include "tests/unit/qmgr/store_support.h"
 
@@ -440,6 +444,34 @@ load_end_all(struct load *load)
 	box_run_ms(load->box, 450);
 }
 
+static struct store *_Atomic load_checkpoints;	/* of that store there are many; NULL: of none */
+static _Atomic unsigned load_ticks;		/* of it so far */
+
+/* In place of the library's: the reader calls it before it looks whether the index is to have a checkpoint. */
+int
+fstatvfs(int file, struct statvfs *disk)
+{
+	struct store *store = load_checkpoints;
+
+	(void)file;
+	*disk = (struct statvfs){ .f_blocks = 100, .f_bavail = 100 };
+	if (store != NULL) {
+		store->reader.checkpoint_at = store->reader.disk_check = 0;
+		load_ticks++;
+	}
+	return 0;
+}
+
+/* From the reader's next look at the disk on; by itself it looks each second. */
+static void
+load_begin_checkpoints(struct load *load)
+{
+	load_ticks = 0;
+	load_checkpoints = load->box->store;
+	while (load_ticks == 0)
+		box_run_ms(load->box, 10);
+}
+
 /* The last session goes on until a segment was emptied. */
 static void
 run_session(struct load *load, unsigned session)
@@ -471,7 +503,10 @@ run_load(struct box *box, uint64_t seed)
 		box_open(box);
 		tell(TOLD_OPENED, 0, (uint32_t)box->summary.epoch);
 		load_everything_is_parked(&load);
+		if (session % 2 == 1)
+			load_begin_checkpoints(&load);
 		run_session(&load, session);
+		load_checkpoints = NULL;
 		box_close(box);
 	}
 	while (load.count > 0)

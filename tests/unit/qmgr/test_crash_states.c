@@ -199,6 +199,8 @@ compare(struct trial *trial, struct box *box, const struct looking *looking)
 
 	if (box->summary.damaged != 0)
 		complain(trial, &totals->other, "the start found damage");
+	if (box_number(box, "damaged") != 0)
+		complain(trial, &totals->other, "damage was told");
 	if (box->summary.epoch <= trial->expectation.epoch)
 		complain(trial, &totals->other, "the epoch is not a new one");
 	if (box->summary.messages != looking->count)
