@@ -15,6 +15,7 @@ struct active_message *
 active_new(struct envelope *envelope, struct store_content *content, enum active_place place)
 {
 	struct active_message *message = memory_new(1, sizeof(*message));
+	int class;
 
 	message->envelope = *envelope;
 	envelope_init(envelope);
@@ -22,6 +23,8 @@ active_new(struct envelope *envelope, struct store_content *content, enum active
 	message->place = place;
 	message->wake_ms = INT64_MAX;
 	LIST_INIT(&message->deliveries);
+	for (class = 0; class < CLASS_COUNT; class++)
+		LIST_INIT(&message->unplaced[class]);
 	LIST_INIT(&message->jobs);
 	active_grew(message);
 	return message;

@@ -14,8 +14,8 @@
 
 #include "common/base/hash_table.h"
 #include "common/mail/envelope.h"
+#include "qmgr/destination.h"
 
-struct delivery;
 struct job;
 struct qmgr;
 struct report;
@@ -60,6 +60,7 @@ struct active_message {
 	int64_t arrival_ms;			/* queue time */
 	int64_t wake_ms;			/* queue time of the earliest attempt of an idle recipient */
 	struct delivery_list deliveries;
+	struct delivery_list unplaced[CLASS_COUNT];	/* of them: not in a queue yet */
 	struct job_list jobs;
 
 	/* routing.c */

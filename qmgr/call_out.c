@@ -12,6 +12,7 @@
 #include "qmgr/qmgr.h"
 
 #define CREDITS_KEPT 32		/* of router's, for mail and reports */
+#define DEATHS_MAX 2		/* of smtp processes that had it in hand: then it is not asked again */
 
 /* One who waits for the answer. */
 struct asker {
@@ -31,6 +32,7 @@ struct call_out {
 	enum call_out_state state;
 	uint64_t job;				/* unless it waits */
 	const struct deliver_worker *worker;	/* IS_PROBED; NULL otherwise */
+	unsigned deaths;			/* of smtp processes that had it in hand */
 	LIST_HEAD(, asker) askers;
 	struct event timer;
 	char recipient[];
@@ -168,14 +170,21 @@ ask_router(struct call_out *call_out)
 	return true;
 }
 
+/* Most have one next hop, which must not have more sessions of ours than it may have for mail. */
+static bool
+may_go(struct qmgr *qmgr)
+{
+	return choose_worker(qmgr) != NULL && qmgr->call_outs.on_their_way < CALL_OUT_PROBES_MAX &&
+	    qmgr->call_outs.on_their_way < qmgr->limits.sessions_per_destination;
+}
+
 static void
 run(UNUSED evutil_socket_t socket, UNUSED short events, void *context)
 {
 	struct qmgr *qmgr = context;
 	struct call_outs *call_outs = &qmgr->call_outs;
 
-	while (choose_worker(qmgr) != NULL && call_outs->on_their_way < CALL_OUT_PROBES_MAX &&
-	    !TAILQ_EMPTY(&call_outs->waiting))
+	while (may_go(qmgr) && !TAILQ_EMPTY(&call_outs->waiting))
 		if (!ask_router(TAILQ_FIRST(&call_outs->waiting)))
 			return;
 }
@@ -290,18 +299,28 @@ call_outs_answered(struct qmgr *qmgr, const struct deliver_worker *worker, const
 
 /* ---- losses ---- */
 
-static void
+/* Whether some of those in hand were in hand at an earlier death of an smtp process: these are not asked again. */
+static bool
 put_back_all(struct qmgr *qmgr, enum call_out_state state, const struct deliver_worker *worker)
 {
 	struct hash_node *node, *next;
+	bool any_again = false;
 
 	for (node = hash_table_walk(&qmgr->call_outs.by_job, NULL); node != NULL; node = next) {
 		struct call_out *call_out = HASH_CONTAINER(node, struct call_out, by_job);
 
 		next = hash_table_walk(&qmgr->call_outs.by_job, node);
-		if (call_out->state == state && call_out->worker == worker)
+		if (!(call_out->state == state && call_out->worker == worker))
+			continue;
+		call_out->deaths += state == IS_PROBED;
+		if (call_out->deaths < DEATHS_MAX) {
 			put_back(call_out);
+		} else {
+			any_again = true;
+			finish(call_out, CALL_OUT_SILENT, "the program that asked ended twice");
+		}
 	}
+	return any_again;
 }
 
 void
@@ -310,10 +329,10 @@ call_outs_router_lost(struct qmgr *qmgr)
 	put_back_all(qmgr, IS_ROUTED, NULL);
 }
 
-void
+bool
 call_outs_worker_lost(struct qmgr *qmgr, const struct deliver_worker *worker)
 {
-	put_back_all(qmgr, IS_PROBED, worker);
+	return put_back_all(qmgr, IS_PROBED, worker);
 }
 
 /* ---- beginning and end ---- */

@@ -4,13 +4,15 @@
  * router says where the mail would go, as for any recipient; where it would leave by SMTP or LMTP, an smtp process
  * asks the next hop (smtp/call_out.h). All who ask for the same recipient at a time share one call-out.
  *
- * Bounds: CALL_OUTS_MAX recipients and CALL_OUT_ASKERS_MAX askers at a time, of them CALL_OUT_PROBES_MAX on their
- *         way; more are answered by silence. Each is answered within call_out_timeout, whatever becomes of router
- *         and smtp: what they had in hand when they died is asked again.
+ * Bounds: CALL_OUTS_MAX recipients and CALL_OUT_ASKERS_MAX askers at a time; more are answered by silence. CALL_OUT_PROBES_MAX of
+ *         them are on their way, and no more than maximum_sessions_per_destination, beside the sessions with mail. Each is answered
+ *         within call_out_timeout, whatever becomes of router and smtp: what they had in hand when they died is asked again. What
+ *         an smtp process had in hand that is asked again may be what ended it: at the second such death it is answered by silence.
  */
 #ifndef QMGR_CALL_OUT_H
 #define QMGR_CALL_OUT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -56,6 +58,7 @@ void call_outs_routed(struct qmgr *qmgr, const struct route_answer *answer);
 void call_outs_answered(struct qmgr *qmgr, const struct deliver_worker *worker, const struct call_out_result *result);
 void call_outs_kick(struct qmgr *qmgr);
 void call_outs_router_lost(struct qmgr *qmgr);
-void call_outs_worker_lost(struct qmgr *qmgr, const struct deliver_worker *worker);
+/* Whether it had one in hand that was in hand at an earlier loss, too: the likely reason. */
+bool call_outs_worker_lost(struct qmgr *qmgr, const struct deliver_worker *worker);
 
 #endif

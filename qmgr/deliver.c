@@ -540,11 +540,11 @@ lost(struct deliver_worker *worker)
 	channel_free(&worker->channel);
 	worker->telling = false;
 	worker->told = true;
-	note_death(qmgr, worker);
+	if (!call_outs_worker_lost(qmgr, worker))
+		note_death(qmgr, worker);
 	while ((job = TAILQ_FIRST(&worker->jobs)) != NULL)
 		put_back(qmgr, job);
 	adoption_worker_lost(qmgr, worker);
-	call_outs_worker_lost(qmgr, worker);
 	adoption_check_open(qmgr);
 }
 

@@ -5,7 +5,8 @@
  * worker takes them; a few jobs at a time are being streamed to a worker, so that one that stands still holds little
  * memory here. When a worker dies, what it had in hand without a result is scheduled again at once (it may arrive
  * twice, it is never lost). A message that may be the reason (suspects.h) comes back at a moment of its own the second and
- * third time, so that its neighbours get past it, and waits like any other failure from the fourth on.
+ * third time, so that its neighbours get past it, and waits like any other failure from the fourth on. Where a call-out
+ * (call_out.h) is the likelier reason no message counts as one.
  *
  * A job has no deadline here: how long an honest session may take grows with its recipients and its octets, and giving the job
  * to another worker meanwhile would deliver it twice. The worker bounds each step; one that hangs is killed by master's

@@ -14,6 +14,7 @@
 #define ENVELOPE_OCTETS_MAX (16 * 1024 * 1024)
 #define BODY_FILES_MAX 65536		/* handed out and not deposited yet */
 #define BLOCK_LASTS_MS 10000		/* nobody uses up a block of ids sooner */
+#define CALL_OUT_ANSWERS_QUEUED_MAX (CALL_OUT_ASKERS_MAX * 1024u)	/* octets: more than all that may be asked at a time */
 #define SKEW_MS (60 * 60 * 1000)	/* a time of arrival further off than this is not believed */
 
 /* One process that deposits. Freed when its channel is gone and nothing of it is on its way. */
@@ -522,14 +523,6 @@ call_out_done(void *owner, uint64_t id, enum call_out_outcome outcome, const cha
 	    .text = text });
 }
 
-static void
-call_out_question(void *context, UNUSED struct channel *channel, const struct call_out_question *message)
-{
-	struct depositor *depositor = context;
-
-	call_outs_ask(depositor->qmgr, message->recipient, call_out_done, depositor, message->id);
-}
-
 /* ---- depositors ---- */
 
 static void
@@ -590,6 +583,18 @@ block_wanted(void *context, struct channel *channel, UNUSED const struct deposit
 		closed(depositor, channel, "violation: a block of ids cannot be used up yet");
 	else
 		grant(depositor);
+}
+
+/* A question takes no credit, so who never reads the answers must not go on asking. */
+static void
+call_out_question(void *context, struct channel *channel, const struct call_out_question *message)
+{
+	struct depositor *depositor = context;
+
+	if (channel_queued(channel) > CALL_OUT_ANSWERS_QUEUED_MAX)
+		closed(depositor, channel, "violation: it asks for call-outs and does not read the answers");
+	else
+		call_outs_ask(depositor->qmgr, message->recipient, call_out_done, depositor, message->id);
 }
 
 void

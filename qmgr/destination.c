@@ -218,6 +218,7 @@ delivery_add(struct destinations *destinations, struct destination *destination,
 		delivery->message = message;
 		delivery->destination = destination;
 		LIST_INSERT_HEAD(&message->deliveries, delivery, message_link);
+		LIST_INSERT_HEAD(&message->unplaced[destination->class], delivery, unplaced_link);
 		hash_table_insert(&destinations->pairs, &delivery->by_pair, hash_pair(message, destination));
 		destination->queued++;
 		destinations->queued++;
@@ -237,6 +238,7 @@ delivery_enqueue(struct destinations *destinations, struct delivery *delivery, e
 
 	if (delivery->queued)
 		return;
+	LIST_REMOVE(delivery, unplaced_link);
 	delivery->queued = true;
 	delivery->level = level;
 	TAILQ_INSERT_TAIL(&destination->queues[level], delivery, queue_link);
@@ -258,6 +260,8 @@ delivery_free(struct destinations *destinations, struct delivery *delivery)
 	if (delivery->queued) {
 		TAILQ_REMOVE(&destination->queues[delivery->level], delivery, queue_link);
 		destination->enqueued--;
+	} else {
+		LIST_REMOVE(delivery, unplaced_link);
 	}
 	LIST_REMOVE(delivery, message_link);
 	hash_table_remove(&destinations->pairs, &delivery->by_pair);

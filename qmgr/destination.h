@@ -53,6 +53,7 @@ struct delivery {
 	struct active_message *message;
 	struct destination *destination;
 	LIST_ENTRY(delivery) message_link;
+	LIST_ENTRY(delivery) unplaced_link;
 	TAILQ_ENTRY(delivery) queue_link;
 	bool queued;			/* false: gathers recipients */
 	enum queue_level level;

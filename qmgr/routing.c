@@ -183,28 +183,34 @@ routing_place(struct qmgr *qmgr, struct active_message *message, uint32_t index)
 	destination_release(&qmgr->destinations, destination);
 }
 
+/* The delivery takes its place, or is put off. The caller settles the message. */
+static void
+take_place(struct qmgr *qmgr, struct delivery *delivery)
+{
+	struct destination *destination = delivery->destination;
+	struct active_message *message = delivery->message;
+
+	if (destination_is_down(destination, qmgr_now(qmgr))) {
+		outcome_put_off_delivery(qmgr, delivery);
+		destination_release(&qmgr->destinations, destination);
+	} else {
+		delivery_enqueue(&qmgr->destinations, delivery, level_of(qmgr, message));
+		window_queued(qmgr, message, destination);
+	}
+}
+
 /* Deliveries take their places, at most limit transfers. Whether others are left. The caller settles the message. */
 static bool
 take_places(struct qmgr *qmgr, struct active_message *message, int64_t limit)
 {
-	struct delivery *delivery, *next;
-	int64_t now = qmgr_now(qmgr);
+	struct delivery *delivery;
 
-	for (delivery = LIST_FIRST(&message->deliveries); delivery != NULL; delivery = next) {
-		struct destination *destination = delivery->destination;
-
-		next = LIST_NEXT(delivery, message_link);
-		if (delivery->queued)
-			continue;
-		if (destination->class == CLASS_TRANSFER && limit-- == 0)
+	while ((delivery = LIST_FIRST(&message->unplaced[CLASS_LOCAL])) != NULL)
+		take_place(qmgr, delivery);
+	while ((delivery = LIST_FIRST(&message->unplaced[CLASS_TRANSFER])) != NULL) {
+		if (limit-- == 0)
 			return true;
-		if (destination_is_down(destination, now)) {
-			outcome_put_off_delivery(qmgr, delivery);
-			destination_release(&qmgr->destinations, destination);
-			continue;
-		}
-		delivery_enqueue(&qmgr->destinations, delivery, level_of(qmgr, message));
-		window_queued(qmgr, message, destination);
+		take_place(qmgr, delivery);
 	}
 	return false;
 }

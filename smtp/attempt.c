@@ -288,8 +288,8 @@ walk_to_a_host(struct attempt *attempt, bool with_idle)
 	struct error error = ERROR_INITIALIZER;
 	struct reply_judgement judgement;
 
-	attempt->walk = host_walk_new(attempt->outbound, attempt->job, attempt->settings, with_idle, &events, attempt,
-	    &error);
+	attempt->walk = host_walk_new(attempt->outbound, attempt->job, attempt->settings,
+	    with_idle ? HOST_WALK_WITH_IDLE : 0, &events, attempt, &error);
 	if (attempt->walk != NULL)
 		return;
 	log_event(LOG_LOOKUP_FAILED, attempt->job->next_hop, error.text);

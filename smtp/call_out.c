@@ -4,10 +4,14 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/memory.h"
 #include "common/log/log.h"
 #include "smtp/host_walk.h"
+
+/* So long does a session that has brought its verdict, and whoever waits for it, wait for the reply to RSET. */
+#define RESET_SECONDS 3
 
 struct call_out {
 	TAILQ_ENTRY(call_out) entries;
@@ -15,6 +19,7 @@ struct call_out {
 	const struct settings *settings;	/* held */
 	struct delivery_job job;		/* a message with nothing in it, for the walk and the log */
 	struct host_walk *walk;			/* NULL while an idle session is used that nobody looked for */
+	bool waits;				/* for the session of another one that has its verdict */
 	struct connection *connection;
 	bool reused;
 	bool best;				/* see struct walk_find */
@@ -23,12 +28,12 @@ struct call_out {
 	struct transaction transaction;
 	const struct envelope_recipient *recipient;
 	enum recipient_progress progress;
-	struct reply_judgement judgement;	/* of the recipient */
-	call_out_done_cb done;
+	call_out_done_cb done;			/* NULL: the verdict is told */
 	void *context;
 };
 
 static void walk_to_a_host(struct call_out *call_out, bool with_idle);
+static void find_session(struct call_out *call_out);
 
 static void
 call_out_free(struct call_out *call_out)
@@ -44,8 +49,56 @@ call_out_free(struct call_out *call_out)
 	free(call_out);
 }
 
+/* ---- sessions that will be idle at once ---- */
+
+static bool
+goes_the_same_way(const struct call_out *call_out, const struct call_out *other)
+{
+	return call_out->job.transport == other->job.transport &&
+	    strcmp(call_out->job.next_hop, other->job.next_hop) == 0;
+}
+
+/* Otherwise each verdict would be followed by a connection more, made while the host answers RSET. */
+static bool
+should_wait(const struct call_out *call_out)
+{
+	const struct call_out *other;
+	int sessions = 0;
+
+	TAILQ_FOREACH(other, &call_out->outbound->call_outs, entries)
+		if (goes_the_same_way(call_out, other))
+			sessions += (other->done == NULL) - other->waits;
+	return sessions > 0;
+}
+
+static struct call_out *
+find_waiting(const struct call_out *call_out)
+{
+	struct call_out *other;
+
+	TAILQ_FOREACH(other, &call_out->outbound->call_outs, entries)
+		if (other->waits && other != call_out && goes_the_same_way(call_out, other))
+			return other;
+	return NULL;
+}
+
+/* ---- the end ---- */
+
+/* There is room for one who waits: the session is idle now, or no longer there. */
 static void
-finish(struct call_out *call_out, enum call_out_outcome outcome, const char *text)
+leave(struct call_out *call_out)
+{
+	struct call_out *waiting = find_waiting(call_out);
+
+	call_out_free(call_out);
+	if (waiting == NULL)
+		return;
+	waiting->waits = false;
+	find_session(waiting);
+}
+
+static void
+tell(struct call_out *call_out, enum call_out_outcome outcome, const char *text)
 {
 	static const char *const words[] = { [CALL_OUT_SILENT] = "none", [CALL_OUT_ACCEPTED] = "taken",
 		[CALL_OUT_DENIED] = "refused" };
@@ -53,37 +106,39 @@ finish(struct call_out *call_out, enum call_out_outcome outcome, const char *tex
 	log_event(LOG_CALL_OUT, call_out->recipient->address, call_out->job.next_hop, words[outcome], text,
 	    log_seconds(clock_monotonic_ms() - call_out->since_ms));
 	call_out->done(call_out->context, call_out->job.number, outcome, text);
-	call_out_free(call_out);
+	call_out->done = NULL;
 }
 
-/* As the reply to RCPT says. */
 static void
-finish_by_judgement(struct call_out *call_out)
+finish_silent(struct call_out *call_out, const char *text)
 {
-	static const enum call_out_outcome outcomes[] = { [DELIVERY_DONE] = CALL_OUT_ACCEPTED,
-		[DELIVERY_FAILED] = CALL_OUT_DENIED, [DELIVERY_DEFERRED] = CALL_OUT_SILENT };
-
-	finish(call_out, outcomes[call_out->judgement.outcome], call_out->judgement.text);
+	if (call_out->done != NULL)
+		tell(call_out, CALL_OUT_SILENT, text);
+	leave(call_out);
 }
 
+/* Told at once: how the session ends its transaction does not matter to anybody who waits for the verdict. */
 static void
 judge(void *context, const struct envelope_recipient *recipient UNUSED, const struct reply_judgement *judgement)
 {
+	static const enum call_out_outcome outcomes[] = { [DELIVERY_DONE] = CALL_OUT_ACCEPTED,
+		[DELIVERY_FAILED] = CALL_OUT_DENIED, [DELIVERY_DEFERRED] = CALL_OUT_SILENT };
 	struct call_out *call_out = context;
 
-	call_out->judgement = *judgement;
+	tell(call_out, outcomes[judgement->outcome], judgement->text);
+	event_add(&call_out->timer, &(struct timeval){ .tv_sec = RESET_SECONDS });
 }
 
 static void
 walk_ended(void *context, const struct walk_end *end)
 {
-	finish(context, CALL_OUT_SILENT, end->judgement.text);
+	finish_silent(context, end->judgement.text);
 }
 
 static void
 on_timer(evutil_socket_t socket UNUSED, short what UNUSED, void *context)
 {
-	finish(context, CALL_OUT_SILENT, "no answer in time");
+	finish_silent(context, "no answer in time");
 }
 
 /* ---- the session ---- */
@@ -109,12 +164,10 @@ session_closed(struct call_out *call_out)
 {
 	const struct session_failure *failure = session_failure(connection_session(call_out->connection));
 
-	if (call_out->progress == PROGRESS_JUDGED)
-		finish_by_judgement(call_out);
-	else if (failure != NULL && failure->before_mail_reply)
+	if (call_out->done != NULL && failure != NULL && failure->before_mail_reply)
 		try_again(call_out, &failure->judgement);
 	else
-		finish(call_out, CALL_OUT_SILENT, failure == NULL ? "the session ended" : failure->judgement.text);
+		finish_silent(call_out, failure == NULL ? "the session ended" : failure->judgement.text);
 }
 
 /* RSET is answered: the session serves whoever comes next. */
@@ -129,7 +182,7 @@ session_idle(struct call_out *call_out)
 		destination_sessions_dismiss(outbound->sessions, connection);
 	else
 		destination_sessions_put(outbound->sessions, call_out->best ? call_out->job.next_hop : NULL, connection);
-	finish_by_judgement(call_out);
+	leave(call_out);
 }
 
 static void
@@ -161,12 +214,27 @@ walk_to_a_host(struct call_out *call_out, bool with_idle)
 	static const struct host_walk_events events = { .found = use, .ended = walk_ended };
 	struct error error = ERROR_INITIALIZER;
 
-	call_out->walk = host_walk_new(call_out->outbound, &call_out->job, call_out->settings, with_idle, &events, call_out,
-	    &error);
+	call_out->walk = host_walk_new(call_out->outbound, &call_out->job, call_out->settings,
+	    HOST_WALK_ONLY_ASKS | (with_idle ? HOST_WALK_WITH_IDLE : 0), &events, call_out, &error);
 	if (call_out->walk != NULL)
 		return;
 	log_event(LOG_LOOKUP_FAILED, call_out->job.next_hop, error.text);
-	finish(call_out, CALL_OUT_SILENT, error.text);
+	finish_silent(call_out, error.text);
+}
+
+static void
+find_session(struct call_out *call_out)
+{
+	struct walk_find idle = { .reused = true, .best = true };
+
+	idle.connection = destination_sessions_take(call_out->outbound->sessions,
+	    call_out->job.transport == TRANSPORT_LMTP, call_out->job.next_hop);
+	if (idle.connection != NULL)
+		use(call_out, &idle);
+	else if (should_wait(call_out))
+		call_out->waits = true;
+	else
+		walk_to_a_host(call_out, true);
 }
 
 static void
@@ -190,11 +258,13 @@ fill_job(struct call_out *call_out, const struct call_out_job *job)
 void
 call_out_start(struct outbound *outbound, const struct call_out_job *job, call_out_done_cb done, void *context)
 {
-	struct walk_find idle = { .reused = true, .best = true };
 	struct call_out *call_out;
 
-	if (outbound->call_out_count >= CALL_OUTS_MAX ||
-	    (job->transport != TRANSPORT_SMTP && job->transport != TRANSPORT_LMTP)) {
+	if (job->transport != TRANSPORT_SMTP && job->transport != TRANSPORT_LMTP) {
+		done(context, job->job, CALL_OUT_SILENT, "only SMTP and LMTP hosts can be asked");
+		return;
+	}
+	if (outbound->call_out_count >= CALL_OUTS_MAX) {
 		done(context, job->job, CALL_OUT_SILENT, "too many are asked about at a time");
 		return;
 	}
@@ -210,11 +280,7 @@ call_out_start(struct outbound *outbound, const struct call_out_job *job, call_o
 	event_assign(&call_out->timer, outbound->base, -1, 0, on_timer, call_out);
 	event_add(&call_out->timer,
 	    &(struct timeval){ .tv_sec = (time_t)call_out->settings->configuration.call_out_timeout.number });
-	idle.connection = destination_sessions_take(outbound->sessions, job->transport == TRANSPORT_LMTP, job->next_hop);
-	if (idle.connection != NULL)
-		use(call_out, &idle);
-	else
-		walk_to_a_host(call_out, true);
+	find_session(call_out);
 }
 
 void

@@ -20,7 +20,7 @@ struct host_walk {
 	struct outbound *outbound;
 	const struct delivery_job *job;		/* borrowed */
 	const struct settings *settings;	/* borrowed */
-	bool with_idle;
+	unsigned flags;				/* HOST_WALK_... */
 	const struct host_walk_events *events;
 	void *context;
 	struct next_hop hop;
@@ -161,7 +161,7 @@ report_failed(struct host_walk *walk)
 	const char *text = walk->end.judgement.text;
 	size_t name = strlen(walk->target->name);
 
-	if (!walk->hop.is_literal && walk->target_at_fault)
+	if ((walk->flags & HOST_WALK_ONLY_ASKS) == 0 && !walk->hop.is_literal && walk->target_at_fault)
 		host_failed(walk->outbound->lookups, walk->target->name, walk->hop.port,
 		    strncmp(text, walk->target->name, name) == 0 ? text + name : text);
 }
@@ -350,7 +350,7 @@ try_hosts(struct host_walk *walk)
 {
 	struct walk_find find = { .reused = true };
 
-	if (walk->with_idle && walk->hosts->count > 0)
+	if ((walk->flags & HOST_WALK_WITH_IDLE) != 0 && walk->hosts->count > 0)
 		find.connection = take_idle(walk);
 	if (find.connection != NULL) {
 		find.best = walk->hosts->targets[0].preference == walk->hosts->best_preference;
@@ -432,7 +432,7 @@ host_walk_go_on(struct host_walk *walk, const struct connection_peer *peer,
 void
 host_walk_restart(struct host_walk *walk)
 {
-	walk->with_idle = false;
+	walk->flags &= ~(unsigned)HOST_WALK_WITH_IDLE;
 	connection_race_free(&walk->race);
 	event_active(&walk->timer, EV_TIMEOUT, 0);
 }
@@ -445,7 +445,7 @@ host_walk_next_hop(const struct host_walk *walk)
 
 struct host_walk *
 host_walk_new(struct outbound *outbound, const struct delivery_job *job, const struct settings *settings,
-    bool with_idle, const struct host_walk_events *events, void *context, struct error *error)
+    unsigned flags, const struct host_walk_events *events, void *context, struct error *error)
 {
 	uint16_t port = job->transport == TRANSPORT_LMTP ? LMTP_PORT :
 	    (uint16_t)settings->server.smtp_outbound_tcp_port.number;
@@ -458,7 +458,7 @@ host_walk_new(struct outbound *outbound, const struct delivery_job *job, const s
 	walk->outbound = outbound;
 	walk->job = job;
 	walk->settings = settings;
-	walk->with_idle = with_idle;
+	walk->flags = flags;
 	walk->events = events;
 	walk->context = context;
 	walk->end.failing_status = walk->end.host = "";

@@ -7,8 +7,8 @@
  *
  * The hosts are tried in resolver's order, all addresses of one before the next, at most smtp_address_limit of
  * them. A host fails by connect, greeting, EHLO or a time limit; when all of its addresses that were tried did,
- * resolver is told. An idle session with a host of the best preference comes before a new one. A host or address
- * that is ourselves is never connected to.
+ * resolver is told, unless the walk only asks. An idle session with a host of the best preference comes before a
+ * new one. A host or address that is ourselves is never connected to.
  */
 #ifndef SMTP_HOST_WALK_H
 #define SMTP_HOST_WALK_H
@@ -43,12 +43,17 @@ struct host_walk_events {
 	void (*ended)(void *context, const struct walk_end *end);
 };
 
+enum host_walk_flag {
+	HOST_WALK_WITH_IDLE = 1,	/* an idle session will do */
+	HOST_WALK_ONLY_ASKS = 2,	/* there is no message: resolver is told of no host that it failed */
+};
+
 /*
- * Begins; job and settings are borrowed. with_idle: an idle session will do. NULL and an error when the job's
- * next hop makes no sense.
+ * Begins; job and settings are borrowed. flags: HOST_WALK_... NULL and an error when the job's next hop makes no
+ * sense.
  */
 struct host_walk *host_walk_new(struct outbound *outbound, const struct delivery_job *job,
-    const struct settings *settings, bool with_idle, const struct host_walk_events *events, void *context,
+    const struct settings *settings, unsigned flags, const struct host_walk_events *events, void *context,
     struct error *error);
 /* NULL is accepted, the pointer is cleared. */
 void host_walk_free(struct host_walk **walk);

@@ -133,6 +133,17 @@ def test_a_host_that_says_nothing_is_waited_for_so_long_and_no_longer(front, sin
         goes_on.set()
 
 
+def test_a_verdict_does_not_wait_for_what_the_session_does_next(front, sink):
+    goes_on = threading.Event()
+    sink.script["RSET"] = lambda session, argument: None if goes_on.wait(60) else None
+    service = front.start()
+    try:
+        assert rcpt(service, KNOWN) == ACCEPTED.format(KNOWN)
+        assert rcpt(service, UNKNOWN) == REFUSED
+    finally:
+        goes_on.set()
+
+
 def test_many_who_ask_for_one_recipient_share_a_call_out(front, sink):
     goes_on = threading.Event()
     sink.script["RCPT"] = lambda session, argument: None if OTHER in argument or goes_on.wait(60) else None

@@ -1262,6 +1262,28 @@ lets_a_message_with_many_recipients_hold_up_nobody(UNUSED void **state)
 }
 
 static void
+lets_no_local_recipient_wait_for_the_transfers_of_its_message(UNUSED void **state)
+{
+	struct buffer recipients = BUFFER_INITIALIZER(0);
+	struct routing *routing = &qmgr.routing;
+	unsigned i;
+
+	connect_all();
+	buffer_printf(&recipients, "local@example.com");
+	for (i = 0; i < 200; i++)
+		buffer_printf(&recipients, " good@host-h%u.example", i);
+	deposit("s@example.org", buffer_text(&recipients), CONTENT);
+	until(!TAILQ_EMPTY(&routing->spreading));
+	event_del(routing->spread);		/* the other transfers do not get on */
+	until(local.delivered == 1 && smtp.delivered == 20);
+	assert_int_equal(the_message()->phase_count[PHASE_QUEUED], 180);
+	event_add(routing->spread, &(struct timeval){ .tv_usec = 1000 });
+	until_done(1);
+	assert_int_equal(smtp.delivered, 200);
+	buffer_free(&recipients);
+}
+
+static void
 spreads_jobs_over_processes_and_prefers_the_one_with_a_free_session(UNUSED void **state)
 {
 	unsigned i;
@@ -1276,6 +1298,25 @@ spreads_jobs_over_processes_and_prefers_the_one_with_a_free_session(UNUSED void 
 	finish_job(&smtp1, smtp1.jobs);
 	until(smtp1.job_count == 2);
 	assert_int_equal(smtp.job_count, 1);
+}
+
+/* All that is to be said of a job, but not yet the answer that gives its credit back. */
+static void
+tell_results(const struct fake_worker *worker, const struct fake_job *job)
+{
+	struct buffer results = BUFFER_INITIALIZER(0);
+	struct envelope envelope;
+	struct error error = ERROR_INITIALIZER;
+	struct delivery_result result;
+
+	assert_int_equal(envelope_decode(job->octets.data, job->envelope_length, &envelope, &error), 0);
+	assert_int_equal(envelope.recipient_count, 1);
+	judge(&envelope.recipients[0], &result);
+	delivery_result_encode(&result, &results);
+	send_deliver_results(worker->channel, &(struct deliver_results){ .job = job->number,
+	    .results = { results.data, results.length } });
+	envelope_free(&envelope);
+	buffer_free(&results);
 }
 
 static void
@@ -1295,6 +1336,12 @@ gives_a_worker_only_as_many_jobs_as_it_has_credits(UNUSED void **state)
 	until(smtp.in_hand == deliver_protocol.window);
 	turn(50);
 	assert_int_equal(smtp.in_hand, deliver_protocol.window);
+	assert_int_equal(qmgr.counters.deferrals, 0);
+	/* A job of which everything is known is over, but its credit comes back with the answer. */
+	tell_results(&smtp, smtp.jobs);
+	until(qmgr.deliver.jobs_of[CLASS_TRANSFER] == deliver_protocol.window - 1);
+	turn(50);
+	assert_int_equal(smtp.job_count, 300 + deliver_protocol.window);
 	assert_int_equal(qmgr.counters.deferrals, 0);
 	smtp.holds_jobs = false;
 	while (smtp.jobs != NULL)
@@ -1623,9 +1670,11 @@ forgets_the_transfers_that_wait_for_their_places_when_the_message_is_removed(UNU
 		buffer_printf(&recipients, "good@host-h%u.example ", i);
 	id = deposit("s@example.org", buffer_text(&recipients), CONTENT);
 	until(!TAILQ_EMPTY(&qmgr.routing.spreading));
+	event_del(qmgr.routing.spread);		/* they wait until then */
 	ask_action(QUEUE_REMOVE, id);
 	until_done(1);
-	assert_true(TAILQ_EMPTY(&qmgr.routing.spreading) && smtp.delivered < 100);
+	assert_true(TAILQ_EMPTY(&qmgr.routing.spreading));
+	assert_true(smtp.delivered <= 20);
 	buffer_free(&recipients);
 }
 
@@ -2132,6 +2181,7 @@ only_so_many_call_outs_are_on_their_way(UNUSED void **state)
 	char recipient[40];
 
 	connect_all();
+	qmgr.limits.sessions_per_destination = 1000;
 	for (unsigned i = 0; i < CALL_OUT_PROBES_MAX + 5; i++) {
 		snprintf(recipient, sizeof(recipient), "known%u@host-a", i);
 		ask_call_out(i, recipient);
@@ -2142,6 +2192,48 @@ only_so_many_call_outs_are_on_their_way(UNUSED void **state)
 	answer_call_out(&smtp, CALL_OUT_ACCEPTED, "250 ok");
 	until(smtp.call_outs == CALL_OUT_PROBES_MAX + 1);
 	assert_int_equal(depositor.call_outs, 1);
+}
+
+static void
+no_more_call_outs_are_on_their_way_than_a_destination_may_have_sessions(UNUSED void **state)
+{
+	char recipient[40];
+
+	connect_all();
+	for (unsigned i = 0; i < 5; i++) {
+		snprintf(recipient, sizeof(recipient), "known%u@host-a", i);
+		ask_call_out(i, recipient);
+	}
+	until(smtp.call_outs == defaults.sessions_per_destination);
+	turn(50);
+	assert_int_equal(smtp.call_outs, defaults.sessions_per_destination);
+}
+
+/* Its channel writes to a socket whose packets the test carries on to qmgr: nobody reads what qmgr says. */
+static void
+a_depositor_that_asks_for_call_outs_and_reads_no_answer_is_left(UNUSED void **state)
+{
+	int pen[2], sockets[2];
+	char packet[65536];
+	struct channel *asker;
+	ssize_t length;
+
+	pair(pen);
+	pair(sockets);
+	deposit_introduced(&qmgr, 0, IPC_SERVES, sockets[1]);
+	asker = channel_open(base, pen[0], &deposit_protocol, IPC_ASKS, NULL, NULL, NULL);
+	for (unsigned i = 0; i < 600000 && !TAILQ_EMPTY(&qmgr.deposits.depositors); i++) {
+		send_call_out_question(asker, &(struct call_out_question){ .id = i, .recipient = "known@host-a" });
+		if (i % 1000 == 0)
+			turn(2);
+		while ((length = recv(pen[1], packet, sizeof(packet), MSG_DONTWAIT)) > 0)
+			while (send(sockets[0], packet, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EAGAIN)
+				turn(1);
+	}
+	assert_true(TAILQ_EMPTY(&qmgr.deposits.depositors));
+	channel_free(&asker);
+	close(pen[1]);
+	close(sockets[0]);
 }
 
 static void
@@ -2177,6 +2269,51 @@ a_call_out_survives_router_and_smtp(UNUSED void **state)
 	answer_call_out(&smtp, CALL_OUT_ACCEPTED, "250 ok");
 	until(depositor.call_outs == 1);
 	assert_int_equal(depositor.call_out_outcome, CALL_OUT_ACCEPTED);
+}
+
+static void
+a_call_out_that_kills_smtp_twice_is_not_asked_again(UNUSED void **state)
+{
+	connect_all();
+	ask_call_out(7, "known@host-a");
+	until(smtp.call_outs == 1);
+	worker_connect(&smtp, ROLE_SMTP, 0);
+	until(smtp.call_outs == 2);
+	ask_call_out(8, "later-asked@host-b");
+	until(smtp.call_outs == 3);
+	worker_connect(&smtp, ROLE_SMTP, 0);
+	until(depositor.call_outs == 1);
+	assert_int_equal(depositor.last_call_out, 7);
+	assert_int_equal(depositor.call_out_outcome, CALL_OUT_SILENT);
+	/* The other one was in hand at one death only. */
+	until(smtp.call_outs == 4);
+	assert_string_equal(smtp.last_called_out, "2 host-b:25 later-asked@host-b");
+	turn(50);
+	assert_int_equal(smtp.call_outs, 4);
+	answer_call_out(&smtp, CALL_OUT_ACCEPTED, "250 ok");
+	until(depositor.call_outs == 2);
+	assert_int_equal(depositor.last_call_out, 8);
+	assert_int_equal(depositor.call_out_outcome, CALL_OUT_ACCEPTED);
+	assert_int_equal(qmgr.call_outs.by_recipient.count, 0);
+}
+
+static void
+a_call_out_that_kills_smtp_again_is_the_reason_and_no_mail(UNUSED void **state)
+{
+	connect_all();
+	smtp.holds_jobs = true;
+	deposit("s@example.org", "good@x.example", CONTENT);
+	until(smtp.in_hand == 1);
+	ask_call_out(7, "known@host-a");
+	until(smtp.call_outs == 1);
+	die_with(1);
+	until(smtp.call_outs == 2);
+	die_with(1);
+	/* At once, as after a first death. */
+	until(smtp.in_hand == 1 && depositor.call_outs == 1);
+	assert_false(fake.messages->parked);
+	die_with(1);
+	until(fake.messages->parked);
 }
 
 static void
@@ -2263,6 +2400,7 @@ main(void)
 		CASE(blames_no_neighbour_of_a_message_that_kills),
 		CASE(counts_a_death_once_for_a_message_with_many_jobs),
 		CASE(lets_a_message_with_many_recipients_hold_up_nobody),
+		CASE(lets_no_local_recipient_wait_for_the_transfers_of_its_message),
 		CASE(forgets_the_transfers_that_wait_for_their_places_when_the_message_is_removed),
 		CASE(spreads_jobs_over_processes_and_prefers_the_one_with_a_free_session),
 		CASE(gives_a_worker_only_as_many_jobs_as_it_has_credits),
@@ -2298,8 +2436,12 @@ main(void)
 		CASE(mail_that_does_not_leave_is_asked_of_nobody),
 		CASE(those_who_ask_for_the_same_recipient_share_a_call_out),
 		CASE(only_so_many_call_outs_are_on_their_way),
+		CASE(no_more_call_outs_are_on_their_way_than_a_destination_may_have_sessions),
 		CASE(surplus_call_outs_are_answered_at_once),
+		CASE(a_depositor_that_asks_for_call_outs_and_reads_no_answer_is_left),
 		CASE(a_call_out_survives_router_and_smtp),
+		CASE(a_call_out_that_kills_smtp_twice_is_not_asked_again),
+		CASE(a_call_out_that_kills_smtp_again_is_the_reason_and_no_mail),
 		CASE(a_call_out_waits_only_so_long),
 		CASE(an_asker_that_left_is_forgotten_and_the_call_out_ends),
 	};

@@ -21,20 +21,40 @@ on_done(void *context, uint64_t number, enum call_out_outcome outcome, const cha
 	snprintf(told->text, sizeof(told->text), "%s", text);
 }
 
-static struct told
-ask(struct scene *scene, const char *recipient)
+static void
+begin_to_ask(struct scene *scene, const char *recipient, struct told *told)
 {
 	const struct call_out_job job = { .job = 77, .transport = (uint8_t)scene->transport, .next_hop = scene->next_hop,
 		.recipient = recipient };
-	deadline_t deadline = deadline_after_ms(10000);
-	struct told told = { 0 };
 
-	call_out_start(&scene->outbound, &job, on_done, &told);
-	while (told.count == 0 && !deadline_passed(deadline))
+	*told = (struct told){ 0 };
+	call_out_start(&scene->outbound, &job, on_done, told);
+}
+
+static void
+wait_until_told(struct scene *scene, const struct told *told)
+{
+	deadline_t deadline = deadline_after_ms(20000);
+
+	while (told->count == 0 && !deadline_passed(deadline))
 		event_base_loop(scene->base, EVLOOP_ONCE);
-	assert_int_equal(told.count, 1);
-	assert_int_equal(told.number, 77);
+	assert_int_equal(told->count, 1);
+	assert_int_equal(told->number, 77);
+}
+
+/* Until nothing is left of it; told once all the same. */
+static struct told
+ask(struct scene *scene, const char *recipient)
+{
+	deadline_t deadline = deadline_after_ms(20000);
+	struct told told;
+
+	begin_to_ask(scene, recipient, &told);
+	wait_until_told(scene, &told);
+	while (scene->outbound.call_out_count > 0 && !deadline_passed(deadline))
+		event_base_loop(scene->base, EVLOOP_ONCE);
 	assert_int_equal(scene->outbound.call_out_count, 0);
+	assert_int_equal(told.count, 1);
 	return told;
 }
 
@@ -135,6 +155,104 @@ asks_again_when_an_idle_session_was_dead(void **state)
 }
 
 static void
+a_verdict_waits_neither_for_rset_nor_for_quit(void **state)
+{
+	struct scene *scene = *state;
+	struct told told;
+
+	scene->settings->configuration.call_out_timeout.number = 1;
+	scene->scripts[0] = "220 hi|250 hi|250 ok|550 5.1.1 unknown|500 no such command|~";
+	told = ask(scene, "one@d.example");
+	assert_int_equal(told.outcome, CALL_OUT_DENIED);
+	assert_string_equal(told.text, "550 5.1.1 unknown");
+	assert_int_equal(destination_sessions_count(scene->outbound.sessions), 0);
+	scene->scripts[1] = "220 hi|250 hi|250 ok|250 2.1.5 known|~";
+	begin_to_ask(scene, "two@d.example", &told);
+	wait_until_told(scene, &told);
+	assert_int_equal(told.outcome, CALL_OUT_ACCEPTED);
+	assert_string_equal(told.text, "250 2.1.5 known");
+}
+
+static void
+a_session_that_will_be_free_at_once_is_waited_for(void **state)
+{
+	struct scene *scene = *state;
+	struct told told;
+
+	scene->scripts[0] = "220 hi|250 hi|250 ok|250 2.1.5 known|250 reset|250 ok|550 5.1.1 unknown|250 reset";
+	begin_to_ask(scene, "one@d.example", &told);
+	wait_until_told(scene, &told);
+	assert_int_equal(scene->outbound.call_out_count, 1);
+	assert_int_equal(ask(scene, "two@d.example").outcome, CALL_OUT_DENIED);
+	assert_int_equal(scene->connection_count, 1);
+}
+
+static void
+each_session_is_waited_for_by_one(void **state)
+{
+	struct scene *scene = *state;
+	struct told one, two, three;
+
+	scene->scripts[0] = "220 hi|250 hi|250 ok|250 known|~|250 ok|250 known|250 reset";
+	scene->scripts[1] = "220 hi|250 hi|250 ok|550 5.1.1 unknown|250 reset";
+	begin_to_ask(scene, "one@d.example", &one);
+	wait_until_told(scene, &one);
+	begin_to_ask(scene, "two@d.example", &two);
+	begin_to_ask(scene, "three@d.example", &three);
+	wait_until_told(scene, &three);
+	assert_int_equal(three.outcome, CALL_OUT_DENIED);
+	assert_int_equal(scene->connection_count, 2);
+}
+
+static void
+a_session_of_another_next_hop_is_not_waited_for(void **state)
+{
+	struct scene *scene = *state;
+	struct told told;
+
+	scene->scripts[0] = "220 hi|250 hi|250 ok|250 known|~";
+	scene->scripts[1] = "220 hi|250 hi|250 ok|250 known|250 reset";
+	begin_to_ask(scene, "one@d.example", &told);
+	wait_until_told(scene, &told);
+	scene->transport = TRANSPORT_LMTP;
+	begin_to_ask(scene, "two@d.example", &told);
+	wait_until_told(scene, &told);
+	assert_int_equal(scene->connection_count, 2);
+	snprintf(scene->next_hop, sizeof(scene->next_hop), "[127.0.0.9]:%u", scene->port);
+	assert_int_equal(ask(scene, "three@d.example").outcome, CALL_OUT_SILENT);
+}
+
+static void
+a_session_that_does_not_come_back_is_given_up(void **state)
+{
+	struct scene *scene = *state;
+	struct told told;
+
+	scene->scripts[0] = "220 hi|250 hi|250 ok|250 2.1.5 known|~";
+	scene->scripts[1] = "220 hi|250 hi|250 ok|550 5.1.1 unknown|250 reset";
+	begin_to_ask(scene, "one@d.example", &told);
+	wait_until_told(scene, &told);
+	assert_int_equal(ask(scene, "two@d.example").outcome, CALL_OUT_DENIED);
+	assert_int_equal(scene->connection_count, 2);
+}
+
+static void
+no_host_counts_as_failed_because_a_call_out_failed(void **state)
+{
+	struct scene *scene = *state;
+
+	snprintf(scene->next_hop, sizeof(scene->next_hop), "relay.example");
+	scene->hosts = "5 a.example 127.0.0.9 0;10 b.example 127.0.0.1 0";
+	scene->scripts[0] = "421 4.7.0 too many connections";
+	scene->scripts[1] = "220 hi|250 hi|421 4.3.2 closing";
+	assert_int_equal(ask(scene, "one@d.example").outcome, CALL_OUT_SILENT);
+	assert_int_equal(ask(scene, "one@d.example").outcome, CALL_OUT_SILENT);
+	run_a_little(scene);
+	assert_int_equal(scene->connection_count, 2);
+	assert_string_equal(scene->reports, "");
+}
+
+static void
 a_silent_host_costs_its_time_and_no_more(void **state)
 {
 	struct scene *scene = *state;
@@ -151,11 +269,14 @@ static void
 what_makes_no_sense_is_answered_at_once(void **state)
 {
 	struct scene *scene = *state;
+	struct told told;
 
 	snprintf(scene->next_hop, sizeof(scene->next_hop), "no such hop");
 	assert_int_equal(ask(scene, "one@d.example").outcome, CALL_OUT_SILENT);
 	scene->transport = TRANSPORT_LOCAL;
-	assert_int_equal(ask(scene, "one@d.example").outcome, CALL_OUT_SILENT);
+	told = ask(scene, "one@d.example");
+	assert_int_equal(told.outcome, CALL_OUT_SILENT);
+	assert_string_equal(told.text, "only SMTP and LMTP hosts can be asked");
 	assert_int_equal(scene->connection_count, 0);
 }
 
@@ -206,6 +327,12 @@ main(void)
 		CASE(a_reply_counts_though_the_session_ends_behind_it),
 		CASE(pipelines_and_says_nothing_about_size_or_reports),
 		CASE(asks_again_when_an_idle_session_was_dead),
+		CASE(a_verdict_waits_neither_for_rset_nor_for_quit),
+		CASE(a_session_that_will_be_free_at_once_is_waited_for),
+		CASE(each_session_is_waited_for_by_one),
+		CASE(a_session_of_another_next_hop_is_not_waited_for),
+		CASE(a_session_that_does_not_come_back_is_given_up),
+		CASE(no_host_counts_as_failed_because_a_call_out_failed),
 		CASE(a_silent_host_costs_its_time_and_no_more),
 		CASE(what_makes_no_sense_is_answered_at_once),
 		CASE(an_address_that_could_break_out_is_never_said),
