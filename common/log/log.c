@@ -44,17 +44,11 @@ log_open(const char *program)
 void
 log_peer_lost(const char *peer, const char *reason)
 {
-	/* What a process leaves behind that ended: with packets unread, unsent, or neither. */
-	static const char *const ends[] = { "end of file", "cannot receive: Connection reset by peer",
-		"cannot send: Connection reset by peer", "cannot send: Broken pipe" };
-
-	for (size_t i = 0; i < ARRAY_COUNT(ends); i++) {
-		if (strcmp(reason, ends[i]) == 0) {
-			log_event(LOG_PEER_LEFT, peer, reason);
-			return;
-		}
-	}
-	log_event(LOG_PEER_LOST, peer, reason);
+	/* The channel reads on to it when it cannot send, and past packets of ours that the other never read. */
+	if (strcmp(reason, "end of file") == 0)
+		log_event(LOG_PEER_LEFT, peer, reason);
+	else
+		log_event(LOG_PEER_LOST, peer, reason);
 }
 
 void

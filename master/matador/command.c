@@ -4,8 +4,12 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+
+#include "common/base/memory.h"
+#include "master/matador/terminal_text.h"
 
 static const struct command commands[] = {
 #define COMMAND(name, arguments, function, summary, help) { name, arguments, function, summary, help },
@@ -94,17 +98,28 @@ command_print_all(void)
 int
 command_fail(char **argv, int status, const char *format, ...)
 {
+	char *text, *next, *line;
 	va_list arguments;
+	int length;
 
+	va_start(arguments, format);
+	length = vsnprintf(NULL, 0, format, arguments);
+	va_end(arguments);
+	text = memory_new((size_t)length + 1, 1);
+	va_start(arguments, format);
+	vsnprintf(text, (size_t)length + 1, format, arguments);
+	va_end(arguments);
 	/* as sendmail or mailq the name says enough */
 	if (strcmp(program_invocation_short_name, "sendmail") == 0 || strcmp(program_invocation_short_name, "mailq") == 0)
 		fprintf(stderr, "%s: ", program_invocation_short_name);
 	else
 		fprintf(stderr, "matador %s: ", argv[0]);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fputc('\n', stderr);
+	/* a server's reply may have several lines */
+	for (next = text; (line = strsep(&next, "\n")) != NULL;) {
+		terminal_clean(line);
+		fprintf(stderr, "%s\n", line);
+	}
+	free(text);
 	return status;
 }
 

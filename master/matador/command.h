@@ -34,7 +34,7 @@ void command_print_all(void);
 int command_expect_nothing(int argc, char **argv);
 /* The same, with --json: *json_out. */
 int command_expect_json(int argc, char **argv, bool *json_out);
-/* Writes "NAME: text" to standard error and returns status. */
+/* Writes "NAME: text" to standard error, fit for a terminal whoever wrote its parts, and returns status. */
 int command_fail(char **argv, int status, const char *format, ...) PRINTF_LIKE(3, 4);
 
 #define COMMAND(name, arguments, function, summary, help) int function(const char *folder, int argc, char **argv);

@@ -100,7 +100,8 @@ control_ask(const char *path, const char *command, const char *argument, void (*
 }
 
 int
-control_connect(const char *folder, char **argv, const char *program, int *socket_out)
+control_command(const char *folder, char **argv, const char *command, void (*line)(void *context, const char *text),
+    void *context, int *status_out)
 {
 	struct error error = ERROR_INITIALIZER;
 	struct control_reply reply;
@@ -109,11 +110,38 @@ control_connect(const char *folder, char **argv, const char *program, int *socke
 
 	if (place_find(folder, &place, &error) == -1)
 		return command_fail(argv, EX_CONFIG, "%s", error.text);
+	if (control_ask(place.control_socket, command, NULL, line, context, &reply, &error) == -1)
+		return command_fail(argv, error.kind == ERROR_UNAVAILABLE ? EX_UNAVAILABLE : EX_OSERR, "%s", error.text);
+	if (reply.text.length > 0)
+		status = command_fail(argv, reply.status, "%s", buffer_text(&reply.text));
+	buffer_free(&reply.text);
+	*status_out = reply.status;
+	return status;
+}
+
+int
+control_take_socket(char **argv, struct control_reply *reply, int *socket_out)
+{
+	int status = EX_OK;
+
+	if (reply->socket == -1)
+		status = command_fail(argv, reply->status != EX_OK ? reply->status : EX_TEMPFAIL, "%s", reply->text.length > 0 ?
+		    buffer_text(&reply->text) : "the connection that master made did not arrive: too many open files?");
+	*socket_out = reply->socket;
+	buffer_free(&reply->text);
+	return status;
+}
+
+int
+control_connect(const char *folder, char **argv, const char *program, int *socket_out)
+{
+	struct error error = ERROR_INITIALIZER;
+	struct control_reply reply;
+	struct place place;
+
+	if (place_find(folder, &place, &error) == -1)
+		return command_fail(argv, EX_CONFIG, "%s", error.text);
 	if (control_ask(place.control_socket, "connect", program, NULL, NULL, &reply, &error) == -1)
 		return command_fail(argv, EX_UNAVAILABLE, "%s", error.text);
-	if (reply.socket == -1)
-		status = command_fail(argv, reply.status != EX_OK ? reply.status : EX_TEMPFAIL, "%s", buffer_text(&reply.text));
-	*socket_out = reply.socket;
-	buffer_free(&reply.text);
-	return status;
+	return control_take_socket(argv, &reply, socket_out);
 }

@@ -19,6 +19,16 @@ int control_ask(const char *path, const char *command, const char *argument, voi
     void *context, struct control_reply *reply, struct error *error);
 
 /*
+ * Asks for one command without an argument. EX_OK, and in *status_out the exit status that master told with the lines; or why there
+ * is none, which was said on standard error: EX_NOPERM when the caller may not command, EX_UNAVAILABLE when the service does not run.
+ */
+int control_command(const char *folder, char **argv, const char *command, void (*line)(void *context, const char *text),
+    void *context, int *status_out);
+
+/* The caller's end out of the answer to "connect", whose text is freed. An exit status: EX_OK, or why not, which was said. */
+int control_take_socket(char **argv, struct control_reply *reply, int *socket_out);
+
+/*
  * Asks master for a pair to a program ("router"). An exit status: EX_OK and the caller's end, or why not, which was said on standard
  * error: EX_UNAVAILABLE when the service does not run, EX_TEMPFAIL when the program is not ready.
  */

@@ -3,7 +3,7 @@
  *
  * SECURITY: runs with the rights of its caller and is never installed set-user-id. It asks master over the control socket, where
  * the kernel tells who is calling; submissions go to smtpd like any other client's. Text that comes from mail (addresses,
- * replies) is cleaned of control characters before it is printed to a terminal.
+ * replies) or from another program is cleaned of control characters before it is printed to a terminal.
  */
 #include <signal.h>
 #include <stdint.h>

@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/identifier.h"
 #include "master/matador/json_text.h"
+#include "master/matador/terminal_text.h"
 
 #define DESTINATION_SIZE (ENVELOPE_TEXT_MAX + 32)
 
@@ -30,14 +31,6 @@ priority_name(enum message_priority priority)
 		break;
 	}
 	return "normal";
-}
-
-/* Text of any origin for a terminal: what would move the cursor becomes a question mark. */
-static void
-append_clean(struct buffer *out, const char *text)
-{
-	for (; *text != '\0'; text++)
-		buffer_append_byte(out, (unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
 }
 
 /* "deferred" for a waiting recipient whose last attempt failed, else the name of its state. */
@@ -74,11 +67,11 @@ append_recipient(struct buffer *out, const struct envelope_recipient *recipient)
 	char destination[DESTINATION_SIZE], when[32];
 
 	buffer_append_string(out, "    ");
-	append_clean(out, recipient->address);
+	terminal_append(out, recipient->address);
 	buffer_printf(out, "  %s", state_name(recipient));
 	if (recipient->transport != TRANSPORT_NONE) {
 		buffer_append_string(out, "  ");
-		append_clean(out, destination_text(recipient, destination));
+		terminal_append(out, destination_text(recipient, destination));
 	}
 	if (recipient->state == RECIPIENT_WAITING && recipient->next_attempt_ms > clock_wall_ms()) {
 		clock_format_rfc3339(recipient->next_attempt_ms, when);
@@ -86,7 +79,7 @@ append_recipient(struct buffer *out, const struct envelope_recipient *recipient)
 	}
 	if (recipient->reason != NULL && recipient->reason[0] != '\0') {
 		buffer_append_string(out, "  (");
-		append_clean(out, recipient->reason);
+		terminal_append(out, recipient->reason);
 		buffer_append_byte(out, ')');
 	}
 	buffer_append_byte(out, '\n');
@@ -107,7 +100,7 @@ message_view_list(struct buffer *out, const struct store_item *item)
 	identifier_format(envelope->id, id);
 	clock_format_rfc3339(envelope->arrival_ms, arrival);
 	buffer_printf(out, "%-13s %10llu  %-20s  ", id, (unsigned long long)item->size, arrival);
-	append_clean(out, envelope->sender[0] == '\0' ? "<>" : envelope->sender);
+	terminal_append(out, envelope->sender[0] == '\0' ? "<>" : envelope->sender);
 	buffer_append_string(out, item->held ? "  held\n" : "\n");
 	for (size_t i = 0; i < envelope->recipient_count; i++)
 		if (!is_done(&envelope->recipients[i]))
@@ -120,7 +113,7 @@ append_fact(struct buffer *out, const char *name, const char *value)
 	if (value == NULL || value[0] == '\0')
 		return;
 	buffer_printf(out, "%-12s ", name);
-	append_clean(out, value);
+	terminal_append(out, value);
 	buffer_append_byte(out, '\n');
 }
 

@@ -246,18 +246,16 @@ queue_source_open(const char *folder, char **argv, bool online, struct queue_sou
 	struct error error = ERROR_INITIALIZER;
 	struct control_reply reply;
 	struct place place;
-	int status = EX_OK;
+	int socket, status = EX_OK;
 
 	buffer_init(&source->envelope, ENVELOPE_SIZE_MAX);
 	*source_out = source;
 	if (place_find(folder, &place, &error) == -1) {
 		status = command_fail(argv, EX_CONFIG, "%s", error.text);
 	} else if (control_ask(place.control_socket, "connect", role_rows[ROLE_QMGR].name, NULL, NULL, &reply, &error) == 0) {
-		if (reply.socket != -1)
-			attach(source, reply.socket);
-		else
-			status = command_fail(argv, reply.status, "%s", buffer_text(&reply.text));
-		buffer_free(&reply.text);
+		status = control_take_socket(argv, &reply, &socket);
+		if (status == EX_OK)
+			attach(source, socket);
 	} else if (error.kind != ERROR_UNAVAILABLE || online) {
 		status = command_fail(argv, EX_UNAVAILABLE, "%s", error.text);
 	} else {

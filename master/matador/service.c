@@ -71,18 +71,9 @@ print_message(void *context UNUSED, const char *text)
 static int
 ask(const char *folder, char **argv, const char *command)
 {
-	struct error error = ERROR_INITIALIZER;
-	struct control_reply reply;
-	struct place place;
+	int told, status = control_command(folder, argv, command, print_message, NULL, &told);
 
-	if (place_find(folder, &place, &error) == -1)
-		return command_fail(argv, EX_CONFIG, "%s", error.text);
-	if (control_ask(place.control_socket, command, NULL, print_message, NULL, &reply, &error) == -1)
-		return command_fail(argv, error.kind == ERROR_UNAVAILABLE ? EX_UNAVAILABLE : EX_OSERR, "%s", error.text);
-	if (reply.text.length > 0)
-		command_fail(argv, reply.status, "%s", buffer_text(&reply.text));
-	buffer_free(&reply.text);
-	return reply.status;
+	return status == EX_OK ? told : status;
 }
 
 int

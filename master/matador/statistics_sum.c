@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "common/base/memory.h"
+#include "master/matador/terminal_text.h"
 
 /* A facility is a word in upper case before the first dot. */
 static bool
@@ -58,8 +59,11 @@ statistics_sum_line(void *context, const char *line)
 void
 statistics_sum_append(const struct statistics_sum *sum, struct buffer *text)
 {
-	for (size_t i = 0; i < sum->count; i++)
-		buffer_printf(text, "  %s = %" PRIu64 "\n", sum->list[i].name, sum->list[i].value);
+	for (size_t i = 0; i < sum->count; i++) {
+		buffer_append_string(text, "  ");
+		terminal_append(text, sum->list[i].name);
+		buffer_printf(text, " = %" PRIu64 "\n", sum->list[i].value);
+	}
 	buffer_printf(text, "  %zu statistics found\n", sum->count);
 }
 

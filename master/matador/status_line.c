@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "common/base/memory.h"
+#include "master/matador/json_text.h"
+#include "master/matador/terminal_text.h"
 
 #define PAIRS_MAX 256
 #define LINE_LENGTH 120
@@ -23,14 +25,17 @@ struct parsed_line {
 	size_t count;
 };
 
+/* For people the fields are fit for a terminal; what programs report may be anything. */
 static void
-parse(const char *line, struct parsed_line *parsed)
+parse(const char *line, bool for_terminal, struct parsed_line *parsed)
 {
 	char *next = memory_copy_string(line), *field, *equals;
 
 	*parsed = (struct parsed_line){ .memory = next };
 	parsed->kind = strsep(&next, "\t");
 	while ((field = strsep(&next, "\t")) != NULL && parsed->count < PAIRS_MAX) {
+		if (for_terminal)
+			terminal_clean(field);
 		equals = strchr(field, '=');
 		if (equals == NULL)
 			continue;
@@ -62,13 +67,16 @@ render_json(const struct parsed_line *parsed, struct buffer *out)
 
 	cJSON_AddStringToObject(object, "kind", parsed->kind);
 	for (size_t i = 0; i < parsed->count; i++) {
+		cJSON *name = json_make_text(parsed->pairs[i].name);
+
 		/* What master says stands in front, and no program may say otherwise. */
-		if (cJSON_GetObjectItemCaseSensitive(object, parsed->pairs[i].name) != NULL)
-			continue;
-		if (is_number(parsed->pairs[i].value))
-			cJSON_AddNumberToObject(object, parsed->pairs[i].name, strtod(parsed->pairs[i].value, NULL));
-		else
-			cJSON_AddStringToObject(object, parsed->pairs[i].name, parsed->pairs[i].value);
+		if (cJSON_GetObjectItemCaseSensitive(object, name->valuestring) == NULL) {
+			if (is_number(parsed->pairs[i].value))
+				cJSON_AddNumberToObject(object, name->valuestring, strtod(parsed->pairs[i].value, NULL));
+			else
+				json_add_text(object, name->valuestring, parsed->pairs[i].value);
+		}
+		cJSON_Delete(name);
 	}
 	text = cJSON_PrintUnformatted(object);
 	buffer_printf(out, "%s\n", text);
@@ -158,7 +166,7 @@ status_view_line(void *context, const char *line)
 	struct status_view *view = context;
 	struct parsed_line parsed;
 
-	parse(line, &parsed);
+	parse(line, !view->json, &parsed);
 	if (view->json)
 		render_json(&parsed, &view->text);
 	else

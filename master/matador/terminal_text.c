@@ -2,8 +2,10 @@
 #include "master/matador/terminal_text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/base/memory.h"
 #include "common/base/utf8.h"
 
 /* Octets of the UTF-8 character at text; 0 when there is none, or it is a control: U+0080 to U+009F are some, too. */
@@ -21,17 +23,25 @@ shown_length(const char *text)
 }
 
 void
-terminal_append(struct buffer *out, const char *text)
+terminal_clean(char *text)
 {
 	while (*text != '\0') {
 		size_t length = shown_length(text);
 
 		if (length == 0)
-			buffer_append_byte(out, '?');
-		else
-			buffer_append(out, text, length);
-		text += length == 0 ? 1 : length;
+			*text++ = '?';
+		text += length;
 	}
+}
+
+void
+terminal_append(struct buffer *out, const char *text)
+{
+	char *clean = memory_copy_string(text);
+
+	terminal_clean(clean);
+	buffer_append_string(out, clean);
+	free(clean);
 }
 
 void

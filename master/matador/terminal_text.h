@@ -8,6 +8,8 @@
 #include "common/base/buffer.h"
 
 void terminal_append(struct buffer *out, const char *text);
+/* The same where the text stands: no octet is more or less. */
+void terminal_clean(char *text);
 /* The same, filled with blanks up to width. */
 void terminal_append_column(struct buffer *out, const char *text, size_t width);
 /* "  name       value" and the end of the line; nothing when value is NULL or "". */

@@ -1,6 +1,9 @@
 """`matador show stat`: the statistics of all processes together, in the layout of the Domino console."""
 
+import os
 import re
+
+import pytest
 
 from matador import Dialogue, wait_for
 
@@ -35,3 +38,11 @@ def test_a_facility_without_statistics_and_wrong_arguments(one_instance):
     assert service.command("show", "stat", "--all").returncode == 64
     service.stop()
     assert service.command("show", "stat", "smtp").returncode == 69
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs a second user")
+def test_who_may_not_command_is_refused_and_told_no_statistics(one_instance):
+    service = one_instance.start()
+    result = service.command("show", "stat", "smtp", user="daemon")
+    assert result.returncode == 77 and result.stdout == "", result
+    assert result.stderr == "matador show stat: only root and the owner of the spool may control the service\n"

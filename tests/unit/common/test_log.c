@@ -209,6 +209,98 @@ events_over_the_bound_are_dropped_and_counted_with_the_next(void **state)
 	event_base_free(base);
 }
 
+/* ---- the end of a channel to another program ---- */
+
+/* How another program ends, seen from here. */
+enum end { LEAVES, LEAVES_OURS_UNREAD, LEAVES_BEFORE_WE_SEND, CLOSES_ITS_EARS };
+
+static enum log_event_number logged;
+static unsigned logged_count;
+
+static void
+keep_event(enum log_event_number event, int64_t wall_ms, const char *const *values, unsigned count)
+{
+	(void)wall_ms;
+	assert_int_equal(count, 2);
+	assert_string_equal(values[0], "router");
+	logged = event;
+	logged_count++;
+}
+
+static void
+on_closed(void *context, struct channel *channel, const char *reason)
+{
+	(void)context;
+	(void)channel;
+	log_peer_lost("router", reason);
+}
+
+static void
+turn(struct event_base *base)
+{
+	for (unsigned i = 0; i < 10; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static enum log_event_number
+event_of(enum end end)
+{
+	static const struct log_handlers none;
+	static const struct channel_events events = { .closed = on_closed };
+	struct log_event message = { .event = LOG_NOTE };
+	struct event_base *base = event_base_new();
+	struct channel *channel;
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	channel = channel_open(base, pair[0], &log_protocol, IPC_ASKS, &none, &events, NULL);
+	if (end == LEAVES_OURS_UNREAD) {
+		send_log_event(channel, &message);
+		channel_flush(channel);
+	} else if (end == LEAVES) {
+		char greeting[100];
+
+		channel_flush(channel);
+		assert_true(recv(pair[1], greeting, sizeof(greeting), 0) > 0);
+	}
+	logged_count = 0;
+	log_set_sink(keep_event);
+	log_set_level(LOG_SEVERITY_DEBUG);
+	if (end == CLOSES_ITS_EARS)
+		shutdown(pair[1], SHUT_RD);
+	else
+		close(pair[1]);
+	if (end == LEAVES_BEFORE_WE_SEND || end == CLOSES_ITS_EARS) {
+		send_log_event(channel, &message);
+		channel_flush(channel);
+	}
+	turn(base);
+	log_set_level(LOG_SEVERITY_INFO);
+	log_set_sink(NULL);
+	if (end == CLOSES_ITS_EARS)
+		close(pair[1]);
+	channel_free(&channel);
+	event_base_free(base);
+	assert_int_equal(logged_count, 1);
+	return logged;
+}
+
+static void
+a_program_that_ended_is_no_warning_whatever_was_under_way(void **state)
+{
+	(void)state;
+	assert_int_equal(event_of(LEAVES), LOG_PEER_LEFT);
+	assert_int_equal(event_of(LEAVES_OURS_UNREAD), LOG_PEER_LEFT);
+	assert_int_equal(event_of(LEAVES_BEFORE_WE_SEND), LOG_PEER_LEFT);
+}
+
+static void
+a_program_that_does_not_read_is_a_warning(void **state)
+{
+	(void)state;
+	assert_int_equal(event_of(CLOSES_ITS_EARS), LOG_PEER_LOST);
+}
+
 int
 main(void)
 {
@@ -222,6 +314,8 @@ main(void)
 		cmocka_unit_test(no_key_of_an_event_is_one_of_the_object_itself),
 		cmocka_unit_test(numbers_stay_valid_for_sixteen_calls),
 		cmocka_unit_test(events_over_the_bound_are_dropped_and_counted_with_the_next),
+		cmocka_unit_test(a_program_that_ended_is_no_warning_whatever_was_under_way),
+		cmocka_unit_test(a_program_that_does_not_read_is_a_warning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,20 @@ a_facility_that_nobody_counts_has_none(void **state)
 	expect("calendar", "  0 statistics found\n");
 }
 
+static void
+a_name_with_controls_in_it_does_not_reach_the_terminal(void **state)
+{
+	struct statistics_sum sum = { .facility = "smtp" };
+	struct buffer text = BUFFER_INITIALIZER(0);
+
+	(void)state;
+	statistics_sum_line(&sum, "worker\tprogram=smtpd\tSMTP.\xc2\x9b" "2J\x7f\x1b\xc3\xa9=3");
+	statistics_sum_append(&sum, &text);
+	assert_string_equal(buffer_text(&text), "  SMTP.??2J??\xc3\xa9 = 3\n  1 statistics found\n");
+	buffer_free(&text);
+	statistics_sum_free(&sum);
+}
+
 int
 main(void)
 {
@@ -56,6 +70,7 @@ main(void)
 		cmocka_unit_test(numbers_of_one_name_are_added_up_and_names_sorted),
 		cmocka_unit_test(without_a_facility_all_are_shown),
 		cmocka_unit_test(a_facility_that_nobody_counts_has_none),
+		cmocka_unit_test(a_name_with_controls_in_it_does_not_reach_the_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,43 @@ a_field_without_an_equals_sign_is_passed_over(void **state)
 	buffer_free(&view.text);
 }
 
+/* A terminal's command in the C1 form, and an octet that is no UTF-8. */
+#define HOSTILE "x\xc2\x9b" "2J\xff\xc3\xa9"
+#define HOSTILE_SHOWN "x??2J?\xc3\xa9"
+
+static void
+what_programs_report_cannot_command_the_terminal(void **state)
+{
+	static const char *const lines[] = { "service\tversion=" HOSTILE "\tserver=" HOSTILE,
+		"port\taddress=" HOSTILE "\tpurpose=" HOSTILE,
+		"worker\tprogram=" HOSTILE "\tjail=" HOSTILE "\t" HOSTILE "=" HOSTILE, "warning\ttext=" HOSTILE };
+	struct status_view view = STATUS_VIEW_INITIALIZER;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		status_view_line(&view, lines[i]);
+	assert_null(strstr(view.text.data, "\xc2\x9b"));
+	assert_null(strchr(view.text.data, '\xff'));
+	assert_non_null(strstr(view.text.data, "Matador " HOSTILE_SHOWN ", server " HOSTILE_SHOWN ":"));
+	assert_non_null(strstr(view.text.data, "listening on " HOSTILE_SHOWN " (" HOSTILE_SHOWN ")\n"));
+	assert_non_null(strstr(view.text.data, " " HOSTILE_SHOWN "=" HOSTILE_SHOWN "\n"));
+	assert_non_null(strstr(view.text.data, "warning: " HOSTILE_SHOWN "\n"));
+	buffer_free(&view.text);
+}
+
+static void
+json_is_utf8_whatever_a_program_reports(void **state)
+{
+	struct status_view view = STATUS_VIEW_INITIALIZER;
+
+	(void)state;
+	view.json = true;
+	status_view_line(&view, "worker\ta\xff=b\xc3\ta\xfe=again\tn\xff=7\t\xc3\xa9=\xc3\xa9");
+	assert_string_equal(view.text.data, "{\"kind\":\"worker\",\"a\xef\xbf\xbd\":\"b\xef\xbf\xbd\","
+	    "\"n\xef\xbf\xbd\":7,\"\xc3\xa9\":\"\xc3\xa9\"}\n");
+	buffer_free(&view.text);
+}
+
 int
 main(void)
 {
@@ -72,6 +109,8 @@ main(void)
 		cmocka_unit_test(json_is_one_object_a_line_with_numbers_as_numbers),
 		cmocka_unit_test(what_a_program_reports_does_not_replace_what_master_says),
 		cmocka_unit_test(a_field_without_an_equals_sign_is_passed_over),
+		cmocka_unit_test(what_programs_report_cannot_command_the_terminal),
+		cmocka_unit_test(json_is_utf8_whatever_a_program_reports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
