@@ -20,7 +20,7 @@ SOURCES_common := $(wildcard common/*/*.c)
 
 LIBS_matador   = $(DB_LIBS) $(CRYPT_LIBS) $(CJSON_LIBS) -lpthread
 LIBS_qmgr      = $(DB_LIBS) -lpthread
-LIBS_directory = $(DB_LIBS) $(CRYPT_LIBS)
+LIBS_directory = $(DB_LIBS) $(CRYPT_LIBS) $(MD_LIBS)
 LIBS_resolver  = $(UNBOUND_LIBS) $(LDNS_LIBS)
 LIBS_policy    = $(SPF2_LIBS)
 LIBS_common    = $(COMMON_LIBS) $(IDN2_LIBS)

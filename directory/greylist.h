@@ -3,7 +3,8 @@
  *
  * The first attempt is too soon, and so is every other within greylist_delay of it. One within greylist_window makes
  * the three known; they stay so for greylist_lifetime after the last message. After a jump of the wall clock nobody
- * waits longer than the delay once more.
+ * waits longer than the delay once more. A digest stands for the three: how long a stranger's addresses are is no
+ * matter to the others.
  */
 #ifndef DIRECTORY_GREYLIST_H
 #define DIRECTORY_GREYLIST_H

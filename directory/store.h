@@ -29,7 +29,7 @@ struct store_record {
 	const char *text;	/* lent until the store changes */
 };
 
-#define STORE_KEY_MAX 2200	/* octets of a key: a network and two addresses; longer ones are not remembered */
+#define STORE_KEY_MAX 2200	/* octets of a key, more than any address has; longer ones are not remembered */
 #define STORE_TEXT_MAX 400	/* of a text; the rest is cut */
 
 /* Reads what is in the file at path, as far as it is there. octets_max bounds the memory. */

@@ -6,28 +6,31 @@
 #include <string.h>
 
 #include "common/base/memory.h"
+#include "common/conf/listed_domain.h"
 #include "common/conf/tail_set.h"
-#include "common/mail/idn.h"
 
 struct address_list {
 	const struct setting *setting;
 	struct tail_set *tails;		/* owned: whole addresses, @domain, tails of domains */
 };
 
+_Static_assert(ADDRESS_LOCAL_PART_MAX + 1 + LISTED_DOMAIN_MAX <= TAIL_MAX, "every address fits");
+
 /*
- * The one form in which addresses are compared: the meaning of the local part, "@", the domain in ASCII. A tail
- * without an @ ends within the domain, one with an @ begins at the last: a local part cannot look like a domain.
+ * The one form in which addresses are compared: the meaning of the local part, "@", the domain in its form for lists.
+ * A tail without an @ ends within the domain, one with an @ begins at the last: a local part cannot look like a
+ * domain.
  */
-static bool
+static void
 comparable(const struct address *address, char text[static TAIL_MAX + 1])
 {
-	char ascii[ADDRESS_DOMAIN_MAX + 1];
+	char domain[LISTED_DOMAIN_MAX + 1];
 
 	if (address->is_literal)
-		snprintf(ascii, sizeof(ascii), "%s", address->domain);
-	else if (!domain_to_ascii(address->domain, ascii))
-		return false;
-	return snprintf(text, TAIL_MAX + 1, "%s@%s", address->local_part, ascii) <= TAIL_MAX;
+		snprintf(domain, sizeof(domain), "%s", address->domain);
+	else
+		listed_domain_form(address->domain, domain);
+	snprintf(text, TAIL_MAX + 1, "%s@%s", address->local_part, domain);
 }
 
 static void
@@ -37,23 +40,23 @@ add_address(struct address_list *list, size_t number)
 	struct address address;
 	char whole[TAIL_MAX + 1];
 
-	if (address_parse(text, strlen(text), ADDRESS_ALLOW_UTF8, &address, NULL) == 0 &&
-	    comparable(&address, whole))
+	if (address_parse(text, strlen(text), ADDRESS_ALLOW_UTF8, &address, NULL) == 0) {
+		comparable(&address, whole);
 		tail_set_add(list->tails, whole, TAIL_WHOLE, number);
+	}
 }
 
 static void
 add_domain(struct address_list *list, size_t number)
 {
 	const char *text = list->setting->items[number].text;
-	char ascii[ADDRESS_DOMAIN_MAX + 2] = "@";
+	char tail[LISTED_DOMAIN_MAX + 2] = "@";
 
-	if (!domain_to_ascii(text + (text[0] == '@' || text[0] == '.'), ascii + 1))
-		return;
+	listed_domain_form(text + (text[0] == '@' || text[0] == '.'), tail + 1);
 	if (text[0] == '@')
-		tail_set_add(list->tails, ascii, TAIL_CHARACTERS, number);
+		tail_set_add(list->tails, tail, TAIL_CHARACTERS, number);
 	else
-		tail_set_add(list->tails, ascii + 1, text[0] == '.' ? TAIL_BELOW : TAIL_LABELS, number);
+		tail_set_add(list->tails, tail + 1, text[0] == '.' ? TAIL_BELOW : TAIL_LABELS, number);
 }
 
 struct address_list *
@@ -94,7 +97,9 @@ const struct setting_item *
 address_list_find(const struct address_list *list, const struct address *address)
 {
 	char text[TAIL_MAX + 1];
-	size_t found = comparable(address, text) ? tail_set_find(list->tails, text) : TAIL_NOT_FOUND;
+	size_t found;
 
+	comparable(address, text);
+	found = tail_set_find(list->tails, text);
 	return found == TAIL_NOT_FOUND ? NULL : &list->setting->items[found];
 }

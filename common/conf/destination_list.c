@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "common/base/memory.h"
+#include "common/conf/listed_domain.h"
 #include "common/conf/tail_set.h"
-#include "common/mail/idn.h"
 
 struct destination_list {
 	const struct setting *setting;
@@ -18,16 +18,16 @@ static void
 add_entry(struct destination_list *list, size_t number, bool whole_labels)
 {
 	const char *text = list->setting->items[number].text;
-	char ascii[ADDRESS_DOMAIN_MAX + 1];
+	char tail[LISTED_DOMAIN_MAX + 1];
 
 	if (strcmp(text, "*") == 0) {
 		if (list->everything == TAIL_NOT_FOUND)
 			list->everything = number;
 	} else if (text[0] == '%') {
 		tail_set_add(list->tails, text, TAIL_WHOLE, number);
-	} else if (strpbrk(text, ".@") != NULL &&
-	    domain_to_ascii(text + (text[0] == '@' || text[0] == '.'), ascii)) {
-		tail_set_add(list->tails, ascii, text[0] == '@' ? TAIL_WHOLE : text[0] == '.' ? TAIL_BELOW :
+	} else if (strpbrk(text, ".@") != NULL) {
+		listed_domain_form(text + (text[0] == '@' || text[0] == '.'), tail);
+		tail_set_add(list->tails, tail, text[0] == '@' ? TAIL_WHOLE : text[0] == '.' ? TAIL_BELOW :
 		    whole_labels ? TAIL_LABELS : TAIL_CHARACTERS, number);
 	}
 }
@@ -66,13 +66,15 @@ destination_list_is_empty(const struct destination_list *list)
 const struct setting_item *
 destination_list_find(const struct destination_list *list, const char *destination)
 {
-	char ascii[ADDRESS_DOMAIN_MAX + 1];
+	char domain[LISTED_DOMAIN_MAX + 1];
 	size_t found = TAIL_NOT_FOUND;
 
-	if (destination[0] == '%')
+	if (destination[0] == '%') {
 		found = tail_set_find(list->tails, destination);
-	else if (destination[0] != '[' && domain_to_ascii(destination, ascii))
-		found = tail_set_find(list->tails, ascii);
+	} else if (destination[0] != '[') {
+		listed_domain_form(destination, domain);
+		found = tail_set_find(list->tails, domain);
+	}
 	if (list->everything < found)
 		found = list->everything;
 	return found == TAIL_NOT_FOUND ? NULL : &list->setting->items[found];

@@ -11,7 +11,7 @@
 
 #include "common/conf/settings.h"
 
-#define TAIL_MAX 511	/* octets of a tail, and of a name that is looked up; a longer one matches nothing */
+#define TAIL_MAX 639	/* octets of a tail, and of a name that is looked up; a longer one matches nothing */
 #define TAIL_NOT_FOUND ((size_t)-1)
 
 enum tail_kind {

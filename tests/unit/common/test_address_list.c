@@ -5,10 +5,15 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/attributes.h"
 #include "common/conf/address_list.h"
+
+/* 240 octets that are 640 in A-labels. */
+#define TEN_LABELS "é.é.é.é.é.é.é.é.é.é."
+#define LONG_LABELS TEN_LABELS TEN_LABELS TEN_LABELS TEN_LABELS TEN_LABELS TEN_LABELS TEN_LABELS TEN_LABELS
 
 static struct address
 address_of(const char *text)
@@ -46,6 +51,17 @@ static const struct {
 	{ "bücher.example", "jane@xn--bcher-kva.example", true, "one domain in two forms" },
 	{ "jane@bücher.example", "jane@xn--bcher-kva.example", true, "one address in two forms" },
 	{ "jane@[192.0.2.1]", "jane@[192.0.2.1]", true, "an address literal" },
+	{ "abc.com", "jane@☃.abc.com", true, "below a domain, by a label that IDNA refuses" },
+	{ "abc.com", "jane@dev.☃.abc.com", true, "below a domain, by such a label in the middle" },
+	{ "bücher.example", "jane@☃.BÜCHER.example", true, "below a domain in another form, by such a label" },
+	{ "abc.com", "jane@" LONG_LABELS "abc.com", true, "below a domain, by more labels than A-labels have room for" },
+	{ ".abc.com", "jane@☃.abc.com", true, "a leading dot: below, by such a label" },
+	{ "@abc.com", "jane@☃.abc.com", false, "@domain: not below, by such a label either" },
+	{ "jane@abc.com", "jane@☃.abc.com", false, "another domain, by such a label" },
+	{ "abc.com", "jane@☃abc.com", false, "a domain matches by labels, such ones too" },
+	{ "abc.com", "jane@abc.☃", false, "a domain whose last label is refused" },
+	{ "☃.example", "jane@dev.☃.example", true, "an entry that IDNA refuses" },
+	{ "☃.example", "jane@★.example", false, "an entry that IDNA refuses is no other" },
 	{ "Partners", "partners@abc.com", false, "a group's name is no address" },
 	{ "postmaster@abc.com", "postmaster", false, "postmaster without a domain" },
 };
@@ -65,6 +81,27 @@ entries_match_as_the_reference_says(void **state UNUSED)
 		address_list_free(&list);
 		assert_null(list);
 	}
+}
+
+static void
+the_longest_local_part_at_the_longest_domain_is_found(void **state UNUSED)
+{
+	struct setting_item item = { "abc.com", { "f", 7 } };
+	struct setting setting = { .text = "", .items = &item, .count = 1 };
+	struct address_list *list = address_list_new(&setting);
+	struct address address;
+	char text[ADDRESS_PATH_MAX], *to = text;
+
+	/* In front of it as many labels as A-labels have room for, each of them many octets longer as one. */
+	to += sprintf(to, "%0*d@☃.", ADDRESS_LOCAL_PART_MAX, 0);
+	for (int i = 0; i < 14; i++)
+		to = stpcpy(to, "☃☃☃.");
+	for (int i = 0; i < 22; i++)
+		to = stpcpy(to, "㌖.");
+	strcpy(to, "abc.com");
+	address = address_of(text);
+	assert_ptr_equal(address_list_find(list, &address), &item);
+	address_list_free(&list);
 }
 
 static void
@@ -97,6 +134,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_match_as_the_reference_says),
+		cmocka_unit_test(the_longest_local_part_at_the_longest_domain_is_found),
 		cmocka_unit_test(the_first_entry_is_told),
 		cmocka_unit_test(an_empty_list_has_nobody),
 	};

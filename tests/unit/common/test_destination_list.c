@@ -38,6 +38,13 @@ static const struct {
 	{ "192.com", "[192.0.2.1]", false, false, "an address literal has no tail" },
 	{ "bücher.example", "xn--bcher-kva.example", false, true, "one domain in two forms" },
 	{ "@xn--bcher-kva.example", "bücher.example", false, true, "one domain in two forms, the other way round" },
+	{ "abc.com", "☃.abc.com", false, true, "a tail matches below, by a label that IDNA refuses" },
+	{ "abc.com", "☃.abc.com", true, true, "whole labels match below, by such a label" },
+	{ "bücher.example", "☃.BÜCHER.example", false, true, "below a domain in another form, by such a label" },
+	{ ".abc.com", "☃.abc.com", false, true, "a leading dot: below, by such a label" },
+	{ "@abc.com", "☃.abc.com", false, false, "@ does not match below, by such a label either" },
+	{ "@☃.abc.com", "☃.abc.com", false, true, "@ matches exactly what IDNA refuses" },
+	{ "abc.com", "abc.☃", false, false, "a domain whose last label is refused" },
 	{ "Partners", "partners", false, false, "a group's name is no domain" },
 };
 

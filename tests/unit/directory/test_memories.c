@@ -8,6 +8,7 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/base/attributes.h"
@@ -18,6 +19,8 @@
 #define NOW INT64_C(1800000000000)
 #define SECOND INT64_C(1000)
 #define NETWORK "192.0.2.0/24"
+/* printf '192.0.2.0/24\ns@x.example\nr@ours.example' | sha256sum | cut -c 1-32 */
+#define DIGEST "eacd9d4e0677f5eece81b8a569d62c55"
 
 static struct document_configuration configuration = {
 	.greylist_delay = { .number = 300 }, .greylist_window = { .number = 3600 }, .greylist_lifetime = { .number = 86400 },
@@ -135,6 +138,38 @@ sender_and_recipient_are_told_apart(void **state UNUSED)
 }
 
 static void
+strangers_who_write_much_crowd_nobody_out(void **state UNUSED)
+{
+	char sender[600];
+
+	assert_int_equal(wait_at(0, "honest@x.example", false), 300);
+	for (int i = 0; i < 150000; i++) {
+		snprintf(sender, sizeof(sender), "%0*d@y.example", (int)sizeof(sender) - 20, i);
+		wait_at(1, sender, false);
+	}
+	assert_int_equal(wait_at(300, "honest@x.example", false), 0);
+}
+
+/* The name of a triple in the file is that of every other process, and tells no address. */
+static void
+the_file_holds_a_digest_of_each_triple(void **state UNUSED)
+{
+	char octets[200] = "", *found;
+	FILE *file;
+	size_t count;
+
+	wait_at(0, "S@X.example", false);
+	greylist_free(&greylist);
+	file = fopen(path, "r");
+	count = fread(octets, 1, sizeof(octets), file);
+	fclose(file);
+	found = memmem(octets, count, DIGEST, strlen(DIGEST));
+	assert_non_null(found);
+	assert_int_equal(found[strlen(DIGEST)], 0);
+	assert_null(memmem(octets, count, "example", strlen("example")));
+}
+
+static void
 call_outs_are_remembered_for_their_time(void **state UNUSED)
 {
 	const char *text;
@@ -162,6 +197,8 @@ main(void)
 		CASE(a_peek_is_no_attempt),
 		CASE(a_clock_that_goes_back_costs_one_more_delay_at_most),
 		CASE(sender_and_recipient_are_told_apart),
+		CASE(strangers_who_write_much_crowd_nobody_out),
+		CASE(the_file_holds_a_digest_of_each_triple),
 		CASE(call_outs_are_remembered_for_their_time),
 	};
 
