@@ -23,6 +23,8 @@ struct evaluator {
 	evaluator_compute_cb compute;
 	const struct evaluator_events *events;
 	void *context;
+	pid_t template_process;		/* 0: none */
+	int template_socket;		/* -1 without it */
 	pid_t process;			/* 0: none */
 	int socket;			/* -1 without a process */
 	struct event *readable;
@@ -37,6 +39,76 @@ struct evaluator {
 static void on_readable(int socket, short what, void *context);
 static void on_writable(int socket, short what, void *context);
 static void on_late(int socket, short what, void *context);
+
+/* ---- the template ----------------------------------------------------------------------------- */
+
+/* Ends a child that may have ended already; its status. */
+static int
+end_process(pid_t process)
+{
+	int status = 0;
+
+	if (waitpid(process, &status, WNOHANG) != process) {
+		kill(process, SIGKILL);
+		while (waitpid(process, &status, 0) < 0 && errno == EINTR)
+			;
+	}
+	return status;
+}
+
+static int
+start_template(struct evaluator *evaluator, struct error *error)
+{
+	struct timeval patience = { EVALUATOR_PATIENCE_MS / 1000, 0 };
+	pid_t process, ourselves = getpid();
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return error_system(error, errno, "cannot make a pair of sockets for the template of the evaluator");
+	process = fork();
+	if (process == 0)
+		evaluator_template_run(pair[1], ourselves, evaluator->compute);
+	close(pair[1]);
+	if (process < 0 || setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0) {
+		error_system(error, errno, "cannot fork the template of the evaluator");
+		close(pair[0]);
+		return -1;
+	}
+	evaluator->template_process = process;
+	evaluator->template_socket = pair[0];
+	return 0;
+}
+
+static void
+end_template(struct evaluator *evaluator)
+{
+	if (evaluator->template_process == 0)
+		return;
+	close(evaluator->template_socket);
+	end_process(evaluator->template_process);
+	evaluator->template_socket = -1;
+	evaluator->template_process = 0;
+}
+
+/* Has the template fork a child of ours at this end of a pair. 0: the template is of no use. */
+static pid_t
+fork_from_template(const struct evaluator *evaluator, int socket)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .header = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int)) } };
+	char octet = 0;
+	struct iovec vector = { .iov_base = &octet, .iov_len = sizeof(octet) };
+	struct msghdr packet = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	pid_t process;
+
+	memcpy(CMSG_DATA(&control.header), &socket, sizeof(socket));
+	if (sendmsg(evaluator->template_socket, &packet, MSG_NOSIGNAL) < 0 ||
+	    recv(evaluator->template_socket, &process, sizeof(process), 0) != sizeof(process))
+		return 0;
+	return process;
+}
 
 /* ---- the child's life ------------------------------------------------------------------------- */
 
@@ -55,16 +127,18 @@ static int
 start_child(struct evaluator *evaluator, struct error *error)
 {
 	int pair[2];
-	pid_t process, ourselves = getpid();
+	pid_t process;
 
+	if (evaluator->template_process == 0 && start_template(evaluator, error) < 0)
+		return -1;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return error_system(error, errno, "cannot make a pair of sockets for the evaluator");
-	process = fork();
-	if (process == 0)
-		evaluator_child_run(pair[1], ourselves, evaluator->compute);
+	process = fork_from_template(evaluator, pair[1]);
 	close(pair[1]);
-	if (process < 0) {
-		error_system(error, errno, "cannot fork the evaluator");
+	if (process <= 0) {
+		if (process == 0)
+			end_template(evaluator);
+		error_system(error, process == 0 ? ESRCH : -process, "cannot fork the evaluator");
 		close(pair[0]);
 		return -1;
 	}
@@ -81,18 +155,14 @@ start_child(struct evaluator *evaluator, struct error *error)
 static void
 end_child(struct evaluator *evaluator, char *reason)
 {
-	int status = 0;
+	int status;
 
 	if (evaluator->process == 0)
 		return;
 	event_free(evaluator->readable);
 	event_free(evaluator->writable);
 	evaluator->readable = evaluator->writable = NULL;
-	if (waitpid(evaluator->process, &status, WNOHANG) != evaluator->process) {
-		kill(evaluator->process, SIGKILL);
-		while (waitpid(evaluator->process, &status, 0) < 0 && errno == EINTR)
-			;
-	}
+	status = end_process(evaluator->process);
 	close(evaluator->socket);
 	evaluator->socket = -1;
 	evaluator->process = 0;
@@ -127,7 +197,7 @@ evaluator_new(struct event_base *base, evaluator_compute_cb compute, const struc
 	evaluator->compute = compute;
 	evaluator->events = events;
 	evaluator->context = context;
-	evaluator->socket = -1;
+	evaluator->socket = evaluator->template_socket = -1;
 	evaluator->late = new_event(evaluator, EV_TIMEOUT, on_late);
 	start_child(evaluator, &error);
 	return evaluator;
@@ -139,6 +209,7 @@ evaluator_free(struct evaluator **evaluator)
 	if (*evaluator == NULL)
 		return;
 	end_child(*evaluator, NULL);
+	end_template(*evaluator);
 	event_free((*evaluator)->late);
 	buffer_free(&(*evaluator)->sending);
 	buffer_free(&(*evaluator)->received);

@@ -2,11 +2,13 @@
  * evaluator_child - see evaluator_child.h
  *
  * SECURITY: behind lock_in() the process can read and write one pair of sockets, have memory, and end. Whoever takes it over can
- * give wrong verdicts, and nothing else. What does not go as planned ends it: it never computes with more rights than these.
+ * give wrong verdicts, and nothing else: what it has in memory is what it is asked, and what policy knew when it started. What does not
+ * go as planned ends it: it never computes with more rights than these.
  */
 #include "policy/evaluator_child.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,6 +16,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -37,7 +41,7 @@
 
 /* ---- giving up everything --------------------------------------------------------------------- */
 
-/* Signals as after a start of the program; the event loop's handlers are not for this process. */
+/* Signals as after a start of the program; the event loop's handlers are not for these processes. */
 static void
 reset_signals(void)
 {
@@ -95,12 +99,19 @@ filter_system_calls(void)
 	return is_filtered;
 }
 
+/* A process that has but this socket and ends with its parent. */
 static bool
-lock_in(int socket, pid_t parent)
+stand_alone(int socket, pid_t parent, const char *name)
 {
 	reset_signals();
 	return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && keep_only(socket) &&
-	    prctl(PR_SET_NAME, "evaluator") == 0 && limit_resources() && filter_system_calls();
+	    prctl(PR_SET_NAME, name) == 0;
+}
+
+static bool
+lock_in(int socket, pid_t parent)
+{
+	return stand_alone(socket, parent, "evaluator") && limit_resources() && filter_system_calls();
 }
 
 /* ---- answering -------------------------------------------------------------------------------- */
@@ -182,8 +193,8 @@ answer(const struct buffer *request, evaluator_compute_cb compute)
 	return is_answered;
 }
 
-void
-evaluator_child_run(int socket, pid_t parent, evaluator_compute_cb compute)
+static void NO_RETURN
+run_evaluator(int socket, pid_t parent, evaluator_compute_cb compute)
 {
 	struct buffer request = BUFFER_INITIALIZER(EVALUATOR_REQUEST_MAX);
 
@@ -191,5 +202,51 @@ evaluator_child_run(int socket, pid_t parent, evaluator_compute_cb compute)
 		_exit(EX_OSERR);
 	while (read_request(&request) && answer(&request, compute))
 		;
+	_exit(EX_OK);
+}
+
+/* ---- the template ----------------------------------------------------------------------------- */
+
+/* The end of a pair for the next evaluator, or -1: there will be none. */
+static int
+receive_socket(void)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control;
+	char octet;
+	struct iovec vector = { .iov_base = &octet, .iov_len = sizeof(octet) };
+	struct msghdr packet = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	ssize_t count;
+	int socket;
+
+	while ((count = recvmsg(PAIR, &packet, 0)) < 0 && errno == EINTR)
+		;
+	if (count != 1 || CMSG_FIRSTHDR(&packet) == NULL)
+		return -1;
+	memcpy(&socket, CMSG_DATA(CMSG_FIRSTHDR(&packet)), sizeof(socket));
+	return socket;
+}
+
+void
+evaluator_template_run(int socket, pid_t parent, evaluator_compute_cb compute)
+{
+	pid_t process;
+	int given;
+
+	if (!stand_alone(socket, parent, "eval-template"))
+		_exit(EX_OSERR);
+	while ((given = receive_socket()) >= 0) {
+		/* policy's own child, not a grandchild: it waits for it, and sees how it ended. */
+		process = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, 0);
+		if (process == 0)
+			run_evaluator(given, parent, compute);
+		if (process < 0)
+			process = -errno;
+		close(given);
+		if (!write_whole((const char *)&process, sizeof(process)))
+			break;
+	}
 	_exit(EX_OK);
 }

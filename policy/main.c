@@ -240,7 +240,7 @@ policy_after_jail(struct worker *worker)
 	TAILQ_INIT(&program->clients);
 	program->spf = spf_verdicts_new(worker_event_base(worker), spf_evaluate_packed);
 	program->rates = rates_new();
-	program->sessions = open_sessions_new(&events);
+	program->sessions = open_sessions_new(worker_event_base(worker), OPEN_SESSIONS_PATIENCE_MS, &events);
 	take_settings(worker, program);
 }
 

@@ -5,15 +5,29 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "common/base/attributes.h"
+#include "common/base/clock.h"
 #include "common/base/hash_table.h"
 #include "common/base/memory.h"
+
+enum part_state {
+	PART_AWAITED,			/* questions wait for it */
+	PART_OVERDUE,			/* no longer, but it will still tell */
+	PART_TOLD,
+};
 
 /* What one process has told of a client; there is one once it was asked. */
 struct part {
 	LIST_ENTRY(part) entries;
+	TAILQ_ENTRY(part) by_due;	/* PART_AWAITED */
+	struct watched *watched;
 	struct session_process *process;
-	bool has_told;
-	size_t sessions;
+	enum part_state state;
+	deadline_t due;
+	size_t sessions;		/* those that were let in since it was asked, until it has told */
 };
 
 struct session_question {
@@ -37,17 +51,25 @@ struct session_process {
 
 struct open_sessions {
 	const struct open_sessions_events *events;
+	int64_t patience_ms;
 	struct hash_table watched;
 	LIST_HEAD(, session_process) processes;
+	TAILQ_HEAD(, part) awaited;
+	struct event timer;		/* for the first of them; may be early */
 };
 
+static void on_timer(evutil_socket_t socket, short what, void *context);
+
 struct open_sessions *
-open_sessions_new(const struct open_sessions_events *events)
+open_sessions_new(struct event_base *base, int64_t patience_ms, const struct open_sessions_events *events)
 {
 	struct open_sessions *open = memory_new(1, sizeof(*open));
 
 	open->events = events;
+	open->patience_ms = patience_ms;
 	LIST_INIT(&open->processes);
+	TAILQ_INIT(&open->awaited);
+	evtimer_assign(&open->timer, base, on_timer, open);
 	return open;
 }
 
@@ -83,8 +105,46 @@ watch(struct open_sessions *open, const char *address)
 }
 
 static void
+set_timer(struct open_sessions *open)
+{
+	const struct part *part = TAILQ_FIRST(&open->awaited);
+	struct timeval wait;
+
+	if (part == NULL || evtimer_pending(&open->timer, NULL))
+		return;
+	wait = deadline_timeval(part->due);
+	evtimer_add(&open->timer, &wait);
+}
+
+/* Asks the process. */
+static struct part *
+add_part(struct open_sessions *open, struct watched *watched, struct session_process *process)
+{
+	struct part *part = memory_new(1, sizeof(*part));
+
+	part->watched = watched;
+	part->process = process;
+	part->state = PART_AWAITED;
+	part->due = deadline_after_ms(open->patience_ms);
+	LIST_INSERT_HEAD(&watched->parts, part, entries);
+	TAILQ_INSERT_TAIL(&open->awaited, part, by_due);
+	set_timer(open);
+	open->events->watch(process->owner, watched->address, false);
+	return part;
+}
+
+static void
+await_no_longer(struct part *part, enum part_state state)
+{
+	if (part->state == PART_AWAITED)
+		TAILQ_REMOVE(&part->process->open->awaited, part, by_due);
+	part->state = state;
+}
+
+static void
 free_part(struct part *part)
 {
+	await_no_longer(part, PART_OVERDUE);
 	LIST_REMOVE(part, entries);
 	free(part);
 }
@@ -118,6 +178,7 @@ open_sessions_free(struct open_sessions **open)
 	while ((node = hash_table_walk(&(*open)->watched, NULL)) != NULL)
 		free_watched(*open, HASH_CONTAINER(node, struct watched, node));
 	hash_table_free(&(*open)->watched);
+	event_del(&(*open)->timer);
 	while ((process = LIST_FIRST(&(*open)->processes)) != NULL) {
 		LIST_REMOVE(process, entries);
 		free(process);
@@ -168,7 +229,7 @@ open_sessions_watched(const struct open_sessions *open)
 	return open->watched.count;
 }
 
-/* Asks the processes that were not asked yet. True when all have told. */
+/* Asks the processes that were not asked yet. True when all have told, or had the time to. */
 static bool
 gather(struct open_sessions *open, struct watched *watched)
 {
@@ -178,13 +239,9 @@ gather(struct open_sessions *open, struct watched *watched)
 	LIST_FOREACH(process, &open->processes, entries) {
 		struct part *part = part_of(watched, process);
 
-		if (part == NULL) {
-			part = memory_new(1, sizeof(*part));
-			part->process = process;
-			LIST_INSERT_HEAD(&watched->parts, part, entries);
-			open->events->watch(process->owner, watched->address, false);
-		}
-		is_complete = is_complete && part->has_told;
+		if (part == NULL)
+			part = add_part(open, watched, process);
+		is_complete = is_complete && part->state != PART_AWAITED;
 	}
 	return is_complete;
 }
@@ -196,7 +253,7 @@ nothing_is_open(const struct watched *watched)
 	const struct part *part;
 
 	LIST_FOREACH(part, &watched->parts, entries)
-		if (!part->has_told || part->sessions > 0)
+		if (part->state != PART_TOLD || part->sessions > 0)
 			return false;
 	return true;
 }
@@ -211,7 +268,7 @@ end_watch(struct open_sessions *open, struct watched *watched)
 	free_watched(open, watched);
 }
 
-/* Decides what waits, as soon as everything is known. The watch may be gone afterwards. */
+/* Decides what waits, as soon as everything is known that will be in time. The watch may be gone afterwards. */
 static void
 decide(struct open_sessions *open, struct watched *watched)
 {
@@ -256,14 +313,32 @@ open_sessions_tell(struct session_process *process, const char *address, enum se
 
 	if (part == NULL)
 		return;
-	if (change == SESSIONS_ALL)
-		part->sessions = count;
-	else if (change == SESSIONS_OPENED)
+	if (change == SESSIONS_ALL) {
+		/* What it was granted since it was asked is not among what it tells. */
+		part->sessions = count + (part->state != PART_TOLD ? part->sessions : 0);
+		await_no_longer(part, PART_TOLD);
+	} else if (part->state != PART_TOLD) {
+		/* Said before it knew of this watch, of one that has ended. */
+		return;
+	} else if (change == SESSIONS_OPENED) {
 		part->sessions += count;
-	else
+	} else {
 		part->sessions -= count < part->sessions ? count : part->sessions;
-	part->has_told = part->has_told || change == SESSIONS_ALL;
+	}
 	decide(process->open, watched);
+}
+
+static void
+on_timer(evutil_socket_t socket UNUSED, short what UNUSED, void *context)
+{
+	struct open_sessions *open = context;
+	struct part *part;
+
+	while ((part = TAILQ_FIRST(&open->awaited)) != NULL && deadline_passed(part->due)) {
+		await_no_longer(part, PART_OVERDUE);
+		decide(open, part->watched);
+	}
+	set_timer(open);
 }
 
 struct session_process *

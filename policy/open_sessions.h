@@ -5,10 +5,12 @@
  * later ones those that were not there yet. Questions wait, each client's in their order, until every process has told; what is let
  * in counts at once. When nothing of a client is open and nobody asks, the watch ends everywhere.
  *
+ * A process that stands still is not waited for longer than the patience: then it counts as having none, until it tells. Otherwise the
+ * questions that wait for it would take the credits of the others' channels, which their questions about SPF need as well.
+ *
  * Bounds: a client is watched only while it has sessions, or one that waits, and never more than OPEN_SESSIONS_WATCHED are: further
  *         ones are let in uncounted.
- * Fails:  a process that is silent holds up the clients of others that are asked about, as long as master lets it live; its sessions go
- *         with its channel.
+ * Fails:  what a silent process has comes on top of the limit until it tells; its sessions go with its channel.
  */
 #ifndef POLICY_OPEN_SESSIONS_H
 #define POLICY_OPEN_SESSIONS_H
@@ -20,7 +22,9 @@
 #include "common/ipc/policy.h"
 
 #define OPEN_SESSIONS_WATCHED 200000
+#define OPEN_SESSIONS_PATIENCE_MS 2000	/* less than smtpd waits for the answer */
 
+struct event_base;
 struct open_sessions;
 struct session_process;		/* one smtpd process */
 
@@ -32,8 +36,9 @@ struct open_sessions_events {
 	bool (*decide)(void *question_owner, size_t sessions);
 };
 
-/* events must outlive it. */
-struct open_sessions *open_sessions_new(const struct open_sessions_events *events);
+/* patience_ms: how long a process is waited for. base and events must outlive it. */
+struct open_sessions *open_sessions_new(struct event_base *base, int64_t patience_ms,
+    const struct open_sessions_events *events);
 /* Owners are not told. NULL is accepted, the pointer is cleared. */
 void open_sessions_free(struct open_sessions **open);
 

@@ -22,16 +22,17 @@ spf_answers_free(struct spf_answers *answers)
 static bool
 add(struct spf_answers *answers, const struct spf_known *known, struct bytes records)
 {
+	size_t octets = sizeof(*known) + records.length;
 	struct spf_known *added;
 
-	if (answers->count == SPF_ANSWERS_MAX || records.length > SPF_ANSWERS_OCTETS_MAX - answers->octets)
+	if (answers->count == SPF_ANSWERS_MAX || octets > SPF_ANSWERS_OCTETS_MAX - answers->octets)
 		return false;
 	answers->known = memory_resize(answers->known, answers->count + 1, sizeof(*answers->known));
 	added = &answers->known[answers->count++];
 	*added = *known;
 	added->records = memory_copy(records.data, records.length);
 	added->length = records.length;
-	answers->octets += records.length;
+	answers->octets += octets;
 	return true;
 }
 

@@ -18,7 +18,8 @@
 /* RFC 7208 lets an evaluation ask about 10 terms with up to 10 hosts each, the record itself, the client's names and an
  * explanation. */
 #define SPF_ANSWERS_MAX 128
-#define SPF_ANSWERS_OCTETS_MAX (1u << 20)
+/* Evaluations of honest records need a few thousand octets; what a check holds, the one under attack holds. */
+#define SPF_ANSWERS_OCTETS_MAX (128u << 10)
 
 struct spf_known {
 	enum dns_kind kind;
@@ -32,7 +33,7 @@ struct spf_known {
 struct spf_answers {
 	struct spf_known *known;	/* owned */
 	size_t count;
-	size_t octets;			/* of all records */
+	size_t octets;			/* that they take: each with its records */
 };
 
 #define SPF_ANSWERS_INITIALIZER { NULL, 0, 0 }

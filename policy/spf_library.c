@@ -242,10 +242,12 @@ add_hosts(struct library *library, SPF_dns_rr_t *answer, const char *name, size_
 		return;
 	if (known->count == 0)
 		spf_count_void(evaluation, &library->targets[of].place);
-	if (known->count > HOSTS_MAX)
+	if (known->count > HOSTS_MAX) {
 		spf_end(evaluation, SPF_VERDICT_PERMERROR, "%s has more than %d MX records", name, HOSTS_MAX);
+		return;
+	}
 	wire_reader_init(&reader, known->records, known->length);
-	for (i = 0; i < known->count && i < HOSTS_MAX && spf_known_next(known, &reader, &record); i++) {
+	for (i = 0; i < known->count && spf_known_next(known, &reader, &record); i++) {
 		if (record.name[0] == '\0')
 			continue;
 		spf_look(evaluation, evaluation->values.family == AF_INET ? DNS_A : DNS_AAAA, record.name);

@@ -215,6 +215,17 @@ append_part(struct buffer *out, struct spf_text part, const struct spf_macro_pie
 	return true;
 }
 
+/* The first of the delimiters, or the end. For a few delimiters and short parts strcspn(3) spends its time on preparing. */
+static size_t
+part_length(const char *value, const char *delimiters)
+{
+	size_t length = 0;
+
+	while (value[length] != '\0' && strchr(delimiters, value[length]) == NULL)
+		length++;
+	return length;
+}
+
 /* Split at the delimiters, turned around, the right-hand parts of that, joined with dots. */
 static bool
 append_transformed(struct buffer *out, const char *value, const struct spf_macro_piece *piece)
@@ -224,7 +235,7 @@ append_transformed(struct buffer *out, const char *value, const struct spf_macro
 	bool fits = true;
 
 	for (;;) {
-		size_t length = strcspn(value, piece->delimiters);
+		size_t length = part_length(value, piece->delimiters);
 
 		parts[count++] = (struct spf_text){ value, length };
 		if (value[length] == '\0')
@@ -243,6 +254,7 @@ spf_macro_expand(struct spf_text text, const struct spf_macro_values *values, st
 {
 	char value[SPF_VALUE_MAX];
 	struct spf_macro_piece piece;
+	size_t taken = 0;		/* octets of values */
 	bool fits = true;
 
 	while (fits) {
@@ -253,7 +265,8 @@ spf_macro_expand(struct spf_text text, const struct spf_macro_values *values, st
 			return false;
 		if (piece.kind == SPF_PIECE_MACRO) {
 			format_value(values, piece.letter, value);
-			fits = append_transformed(out, value, &piece);
+			taken += strlen(value);
+			fits = taken <= SPF_EXPANSION_MAX && append_transformed(out, value, &piece);
 		} else {
 			fits = buffer_append_string(out, piece.text);
 		}

@@ -14,7 +14,7 @@
 #include "common/base/buffer.h"
 
 #define SPF_NAME_SIZE 256		/* a name as text with its NUL */
-#define SPF_EXPANSION_MAX 65536		/* octets of an expansion; what is longer is none */
+#define SPF_EXPANSION_MAX 8192		/* octets of an expansion, and of the values it is made of; what is longer is none */
 #define SPF_VALUE_MAX 1344		/* octets of what a letter stands for: a local part of 1024 and a domain */
 
 /* Octets that are lent; a length of 0 is also "none". */
@@ -57,7 +57,7 @@ struct spf_macro_values {
 	int64_t now;			/* t: seconds since 1970 */
 };
 
-/* Appends what a text stands for. False: it is malformed, or too long. */
+/* Appends what a text stands for. False: it is malformed, too long, or made of too much: the work is bounded, not only the result. */
 bool spf_macro_expand(struct spf_text text, const struct spf_macro_values *values, struct buffer *out);
 
 /*

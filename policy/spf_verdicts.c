@@ -15,11 +15,16 @@
 #include "policy/spf_exchange.h"
 
 #define IDENTITIES 2		/* HELO, MAIL FROM */
+#define OUT_OF_TIME "the DNS did not answer in time"
+
+_Static_assert(sizeof(struct spf_request) + SPF_ANSWERS_OCTETS_MAX + SPF_ANSWERS_MAX * (size_t)SPF_NAME_SIZE < EVALUATOR_REQUEST_MAX,
+    "the evaluator takes every request");
 
 /* What resolver is asked for one identity. */
 struct name_question {
 	struct hash_node node;			/* by id */
 	TAILQ_ENTRY(name_question) entries;	/* of those to be sent, or those that were */
+	TAILQ_ENTRY(name_question) of_identity;
 	uint64_t id;
 	struct identity *identity;
 	struct spf_wanted wanted;
@@ -36,7 +41,8 @@ struct identity {
 	enum identity_state state;
 	struct spf_request request;
 	unsigned rounds;
-	unsigned unanswered;			/* questions */
+	struct question_list questions;		/* ASKING: those without an answer */
+	uint32_t lifetime;			/* seconds: how long what was judged stays so for the domain */
 	enum spf_verdict verdict;		/* DONE */
 	char text[SPF_REPLY_TEXT_SIZE];
 };
@@ -48,6 +54,7 @@ struct spf_check {
 	void *owner;
 	bool has_begun;				/* it is one of the SPF_CHECKS_MAX */
 	struct event *finish;			/* the deadline, or made active: everything is known */
+	bool is_late;				/* the deadline has passed: nobody is asked any more */
 	unsigned identity_count;
 	struct identity identities[IDENTITIES];
 };
@@ -65,6 +72,7 @@ struct spf_verdicts {
 	struct hash_table questions;
 	struct question_list to_send, sent;
 	uint64_t next_id;
+	size_t octets;				/* of the answers of all checks */
 	int64_t timeout_ms;
 	char receiver[SPF_HELO_SIZE];
 	uint64_t given;				/* verdicts */
@@ -78,20 +86,9 @@ static void
 free_question(struct spf_verdicts *verdicts, struct name_question *question)
 {
 	TAILQ_REMOVE(question->is_sent ? &verdicts->sent : &verdicts->to_send, question, entries);
+	TAILQ_REMOVE(&question->identity->questions, question, of_identity);
 	hash_table_remove(&verdicts->questions, &question->node);
 	free(question);
-}
-
-static void
-drop_questions(struct spf_verdicts *verdicts, const struct identity *identity, struct question_list *list)
-{
-	struct name_question *question, *next;
-
-	for (question = TAILQ_FIRST(list); question != NULL; question = next) {
-		next = TAILQ_NEXT(question, entries);
-		if (question->identity == identity)
-			free_question(verdicts, question);
-	}
 }
 
 /* Out of every list, so that nobody comes back to it. */
@@ -102,12 +99,11 @@ release_identity(struct identity *identity)
 
 	if (identity->state == IDENTITY_RUNNABLE && identity->check->has_begun)
 		TAILQ_REMOVE(&verdicts->runnable, identity, entries);
-	if (identity->state == IDENTITY_ASKING) {
-		drop_questions(verdicts, identity, &verdicts->to_send);
-		drop_questions(verdicts, identity, &verdicts->sent);
-	}
+	while (!TAILQ_EMPTY(&identity->questions))
+		free_question(verdicts, TAILQ_FIRST(&identity->questions));
 	if (verdicts->in_hand == identity)
 		verdicts->in_hand = NULL;
+	verdicts->octets -= identity->request.answers.octets;
 	spf_answers_free(&identity->request.answers);
 	identity->state = IDENTITY_DONE;
 }
@@ -120,6 +116,8 @@ decide(struct identity *identity, enum spf_verdict verdict, const char *text)
 
 	release_identity(identity);
 	identity->verdict = verdict;
+	if (verdict == SPF_VERDICT_TEMPERROR)
+		identity->lifetime = 0;
 	snprintf(identity->text, sizeof(identity->text), "%s", text);
 	for (i = 0; i < check->identity_count; i++)
 		if (check->identities[i].state != IDENTITY_DONE)
@@ -151,25 +149,22 @@ text_of(const struct spf_check *check)
 	return helo->verdict == SPF_VERDICT_FAIL || mail->text[0] == '\0' ? helo->text : mail->text;
 }
 
-/* Everything is known, or the deadline has come: what is not known yet is a temporary error. */
+/* Every identity has its verdict. */
 static void
-on_finish(int descriptor UNUSED, short what UNUSED, void *context)
+finish(struct spf_check *check)
 {
-	struct spf_check *check = context;
 	struct spf_verdicts *verdicts = check->verdicts;
 	struct spf_answer answer = { .id = 0 };
-	unsigned i;
 
-	for (i = 0; i < check->identity_count; i++)
-		if (check->identities[i].state != IDENTITY_DONE)
-			decide(&check->identities[i], SPF_VERDICT_TEMPERROR, "the DNS did not answer in time");
 	answer.helo = (uint8_t)check->identities[0].verdict;
 	answer.mail = (uint8_t)check->identities[check->identity_count - 1].verdict;
+	answer.lifetime = check->identities[0].lifetime;
+	if (check->identities[check->identity_count - 1].lifetime < answer.lifetime)
+		answer.lifetime = check->identities[check->identity_count - 1].lifetime;
 	answer.text = text_of(check);
 	verdicts->given++;
 	check->done(check->owner, &answer);
 	free_check(check);
-	run(verdicts);
 }
 
 void
@@ -214,7 +209,7 @@ add_question(struct identity *identity, const struct spf_wanted *wanted)
 	question->wanted = *wanted;
 	hash_table_insert(&verdicts->questions, &question->node, hash_number(question->id));
 	TAILQ_INSERT_TAIL(&verdicts->to_send, question, entries);
-	identity->unanswered++;
+	TAILQ_INSERT_TAIL(&identity->questions, question, of_identity);
 }
 
 static struct name_question *
@@ -231,6 +226,33 @@ find_question(const struct spf_verdicts *verdicts, uint64_t id)
 	return NULL;
 }
 
+/* Whether a record has a macro for the sender, its local part or the time (RFC 7208 section 7.2). A length octet that looks like
+ * a part of one is a mistake on the safe side. */
+static bool
+is_for_this_sender(struct bytes records)
+{
+	const char *text = records.data;
+	size_t i;
+
+	for (i = 0; i + 2 < records.length; i++)
+		if (text[i] == '%' && text[i + 1] == '{' && strchr("sSlLtT", text[i + 2]) != NULL)
+			return true;
+	return false;
+}
+
+static void
+limit_lifetime(struct identity *identity, enum dns_kind kind, const struct dns_answer *answer)
+{
+	uint32_t seconds = answer->ttl;
+
+	if (answer->outcome == DNS_NO_ANSWER || (kind == DNS_TXT && is_for_this_sender(answer->records)))
+		seconds = 0;
+	else if (answer->outcome != DNS_FOUND && seconds > SPF_LIFETIME_NOTHING_MAX)
+		seconds = SPF_LIFETIME_NOTHING_MAX;
+	if (seconds < identity->lifetime)
+		identity->lifetime = seconds;
+}
+
 static void
 make_runnable(struct identity *identity)
 {
@@ -238,24 +260,43 @@ make_runnable(struct identity *identity)
 	TAILQ_INSERT_TAIL(&identity->check->verdicts->runnable, identity, entries);
 }
 
+/* Many checks hold much, and this one is among those that do. */
+static bool
+holds_too_much(const struct identity *identity)
+{
+	return identity->check->verdicts->octets > SPF_OCTETS_MAX && identity->request.answers.octets > SPF_OCTETS_ASSURED;
+}
+
+/* Adds what is known of a question to its identity, which can go on once this was the last one. */
+static void
+close_question(struct name_question *question, const struct dns_answer *answer)
+{
+	struct identity *identity = question->identity;
+	struct spf_verdicts *verdicts = identity->check->verdicts;
+	struct spf_answers *answers = &identity->request.answers;
+	size_t before = answers->octets;
+	bool has_room;
+
+	limit_lifetime(identity, question->wanted.kind, answer);
+	has_room = spf_answers_add(answers, question->wanted.kind, question->wanted.name, answer);
+	verdicts->octets += answers->octets - before;
+	free_question(verdicts, question);
+	if (!has_room)
+		decide(identity, SPF_VERDICT_PERMERROR, "the DNS has more to say than an SPF record may ask for");
+	else if (holds_too_much(identity))
+		decide(identity, SPF_VERDICT_TEMPERROR, "too many records are being evaluated that ask for much");
+	else if (TAILQ_EMPTY(&identity->questions))
+		make_runnable(identity);
+}
+
 static void
 take_answer(void *context, struct channel *channel UNUSED, const struct dns_answer *answer)
 {
 	struct spf_verdicts *verdicts = context;
 	struct name_question *question = find_question(verdicts, answer->id);
-	struct identity *identity;
 
-	if (question != NULL) {
-		identity = question->identity;
-		identity->unanswered--;
-		if (!spf_answers_add(&identity->request.answers, question->wanted.kind, question->wanted.name, answer)) {
-			decide(identity, SPF_VERDICT_PERMERROR, "the DNS has more to say than an SPF record may ask for");
-		} else {
-			free_question(verdicts, question);
-			if (identity->unanswered == 0)
-				make_runnable(identity);
-		}
-	}
+	if (question != NULL)
+		close_question(question, answer);
 	run(verdicts);
 }
 
@@ -296,6 +337,46 @@ spf_verdicts_connect(struct spf_verdicts *verdicts, int socket)
 	send_questions(verdicts);
 }
 
+/* ---- the deadline ----------------------------------------------------------------------------- */
+
+/* Section 6.2: a fail is one without its explanation too; and one host of an mx may do. Nobody is asked any more, and the evaluator
+ * says what follows from there being no answer. */
+static void
+become_late(struct spf_check *check)
+{
+	static const struct dns_answer none = { .outcome = DNS_NO_ANSWER };
+	struct timeval late = { SPF_LATE_MS / 1000, SPF_LATE_MS % 1000 * 1000 };
+	unsigned i;
+
+	check->is_late = true;
+	event_add(check->finish, &late);
+	for (i = 0; i < check->identity_count; i++)
+		while (!TAILQ_EMPTY(&check->identities[i].questions))
+			close_question(TAILQ_FIRST(&check->identities[i].questions), &none);
+}
+
+/* Everything is known, or one of the two deadlines has come. A check that has not begun knows nothing. */
+static void
+on_finish(int descriptor UNUSED, short what UNUSED, void *context)
+{
+	struct spf_check *check = context;
+	struct spf_verdicts *verdicts = check->verdicts;
+	bool is_known = true;
+	unsigned i;
+
+	for (i = 0; i < check->identity_count; i++)
+		is_known &= check->identities[i].state == IDENTITY_DONE;
+	if (!is_known && check->has_begun && !check->is_late) {
+		become_late(check);
+	} else {
+		for (i = 0; i < check->identity_count; i++)
+			if (check->identities[i].state != IDENTITY_DONE)
+				decide(&check->identities[i], SPF_VERDICT_TEMPERROR, OUT_OF_TIME);
+		finish(check);
+	}
+	run(verdicts);
+}
+
 /* ---- the evaluator ---------------------------------------------------------------------------- */
 
 static bool
@@ -307,6 +388,18 @@ asks_what_it_knows(const struct identity *identity, const struct spf_reply *repl
 		if (spf_answers_find(&identity->request.answers, reply->wanted[i].kind, reply->wanted[i].name) != NULL)
 			return true;
 	return false;
+}
+
+/* The evaluator has questions that nobody is asked any more. With a verdict they are about its explanation. */
+static void
+decide_late(struct identity *identity, const struct spf_reply *reply)
+{
+	if (reply->verdict == SPF_VERDICT_FAIL) {
+		identity->lifetime = 0;
+		decide(identity, SPF_VERDICT_FAIL, "");
+	} else {
+		decide(identity, SPF_VERDICT_TEMPERROR, OUT_OF_TIME);
+	}
 }
 
 static bool
@@ -322,6 +415,8 @@ evaluator_answered(void *context, const void *data, size_t length)
 	verdicts->in_hand = NULL;
 	if (identity != NULL && reply.wanted_count == 0) {
 		decide(identity, reply.verdict, reply.text);
+	} else if (identity != NULL && identity->check->is_late) {
+		decide_late(identity, &reply);
 	} else if (identity != NULL) {
 		identity->state = IDENTITY_ASKING;
 		for (i = 0; i < reply.wanted_count; i++)
@@ -409,6 +504,8 @@ fill_identity(struct spf_check *check, const struct spf_question *question, cons
 
 	identity->check = check;
 	identity->state = IDENTITY_RUNNABLE;
+	identity->lifetime = SPF_LIFETIME_MAX;
+	TAILQ_INIT(&identity->questions);
 	snprintf(request->client_address, sizeof(request->client_address), "%s", question->client_address);
 	snprintf(request->helo, sizeof(request->helo), "%s", question->helo);
 	snprintf(request->sender, sizeof(request->sender), "%s", sender);
@@ -479,7 +576,7 @@ spf_verdicts_free(struct spf_verdicts **verdicts)
 void
 spf_verdicts_status(const struct spf_verdicts *verdicts, struct buffer *lines)
 {
-	buffer_printf(lines, "verdicts=%llu\nchecks=%u\nevaluator=%ld\nevaluators_failed=%llu\n",
+	buffer_printf(lines, "verdicts=%llu\nchecks=%u\nevaluator=%ld\nevaluators_failed=%llu\nanswer_octets=%zu\n",
 	    (unsigned long long)verdicts->given, verdicts->under_way, (long)evaluator_process(verdicts->evaluator),
-	    (unsigned long long)evaluator_failures(verdicts->evaluator));
+	    (unsigned long long)evaluator_failures(verdicts->evaluator), verdicts->octets);
 }

@@ -3,10 +3,13 @@
  *
  * Owns:   for each check its one or two identities (HELO and MAIL FROM, judged side by side), what the DNS has said to each, a
  *         deadline; the pair to resolver; the evaluator.
+ *         A verdict says how long it lasts: as long as the shortest answer of the DNS that it rests on. One that may differ for
+ *         another sender of the same domain, or at another time, or that lacks an answer, is for once.
  * Trusts: neither. A reply of the evaluator is verdict or questions, bounded; an answer of resolver is looked at by the
  *         evaluator only.
- * Fails:  an evaluator that crashes, hangs or talks nonsense costs the identity it had in hand a temporary error; a DNS that is
- *         silent, those that wait for it at their deadline. A restarted resolver is asked again.
+ * Fails:  an evaluator that crashes, hangs or talks nonsense costs the identity it had in hand a temporary error. What the DNS
+ *         has not said at the deadline is "no answer": what is certain without it is the verdict still, of the rest a
+ *         temporary error. A restarted resolver is asked again.
  */
 #ifndef POLICY_SPF_VERDICTS_H
 #define POLICY_SPF_VERDICTS_H
@@ -23,6 +26,12 @@ struct spf_verdicts;
 
 #define SPF_CHECKS_MAX 500	/* under way at a time; the others wait, and their deadlines run */
 #define SPF_ROUNDS_MAX 40	/* times that one identity goes to the evaluator */
+/* Octets that the answers of all checks may take; beyond that an identity may have so many. */
+#define SPF_OCTETS_MAX (64u << 20)
+#define SPF_OCTETS_ASSURED (32u << 10)
+#define SPF_LATE_MS 1000	/* behind the deadline, for what is certain; smtpd waits for that longer */
+#define SPF_LIFETIME_MAX 3600		/* seconds of a verdict, */
+#define SPF_LIFETIME_NOTHING_MAX 300	/* and of one that rests on a name that is not there */
 
 /* The result of a check; id is not set, the text is lent. The check is gone afterwards. */
 typedef void (*spf_verdict_cb)(void *owner, const struct spf_answer *answer);

@@ -47,18 +47,24 @@ struct connection {
 
 static void run(struct connection *connection);
 
+/* By policy's count: the session is none of its client's any more. */
+static bool
+is_turned_away(const struct connection *connection)
+{
+	return connection->session->known.facts.admission == RATE_EXCEEDED;
+}
+
 static void
 leave_limits(struct connection *connection)
 {
 	struct server *server = connection->server;
-	const struct client_facts *facts = &connection->session->known.facts;
 
-	if (facts->admission == RATE_EXCEEDED) {
+	if (is_turned_away(connection)) {
 		limits_leave_refused(server->limits);
 		return;
 	}
 	limits_leave(server->limits, &connection->client);
-	inquirer_session_closed(server->inquirer, facts);
+	inquirer_session_closed(server->inquirer, &connection->session->known.facts);
 }
 
 static void
@@ -227,11 +233,12 @@ serve_wait(struct connection *connection)
 			begin_deposit(connection);
 		return false;
 	case SESSION_WAITS_FOR_FACT:
-		if (session->wanted_fact == FACT_PATIENCE)
-			return false;
 		if (connection->inquiry != NULL && connection->asked == session->wanted_fact)
 			return false;
+		/* What was given up must not be answered later: policy's answer changes the limits. */
 		inquiry_forget(&connection->inquiry);
+		if (session->wanted_fact == FACT_PATIENCE)
+			return false;
 		connection->asked = session->wanted_fact;
 		connection->inquiry = ask_fact(connection, session->wanted_fact, on_fact);
 		return connection->inquiry == NULL;
@@ -345,11 +352,14 @@ set_timer(struct connection *connection)
 }
 
 /* All was said. Unless the client expects that, it may still be sending, and a plain close would destroy the reply
- * on its way. True when the connection is gone. */
+ * on its way. A client that was turned away is not waited for, or it could hold as many places as it likes: what it has sent by now is
+ * thrown away, so that it can read why. True when the connection is gone. */
 static bool
 finish(struct connection *connection)
 {
-	if (connection->session->is_orderly) {
+	if (is_turned_away(connection))
+		(void)!recv(connection->socket, connection->server->input, sizeof(connection->server->input), 0);
+	if (connection->session->is_orderly || is_turned_away(connection)) {
 		close_connection(connection);
 		return true;
 	}

@@ -45,12 +45,12 @@ judge_line_kind(struct content *content, const char *data, size_t length, bool i
 	}
 }
 
-/* A field, a continuation, or the "From " line of an mbox; anything else ends the header as an empty line. */
+/* A field, a continuation, or the "From " line of an mbox. */
 static bool
 is_header_line(const struct content *content)
 {
-	return content->line_length > 0 && (content->line_kind == CONTENT_LINE_FIELD ||
-	    (content->line_length > 5 && memcmp(content->line, "From ", 5) == 0));
+	return content->line_kind == CONTENT_LINE_FIELD ||
+	    (content->line_length > 5 && memcmp(content->line, "From ", 5) == 0);
 }
 
 /* Where the value begins when the line is a field of that name ("Priority:"), else NULL. */
@@ -89,33 +89,51 @@ judge_priority(struct content *content)
 	}
 }
 
-/* The line that has just passed is not of the header any more. */
+/* A field that anybody may write: what it says that concerns us. */
 static void
-end_header(struct content *content)
-{
-	content->in_header = false;
-	content->header_end = content->line_start;
-}
-
-/* A whole header line has passed: what it says that concerns us. */
-static void
-judge_header_line(struct content *content)
+judge_field(struct content *content)
 {
 	const char *message_id;
-	size_t length = content->line_length;
 
-	content->line[length] = '\0';
-	if (!is_header_line(content))
-		end_header(content);
-	else if (own_fields_may_begin(content->line, length))
-		content->has_own_fields = true;
-	else if (value_of(content->line, "Received:") != NULL)
+	if (value_of(content->line, "Received:") != NULL)
 		content->received_fields++;
 	else if (content->message_id[0] == '\0' && (message_id = value_of(content->line, "Message-ID:")) != NULL)
 		strcpy(content->message_id, message_id);
 	else
 		judge_priority(content);
+}
+
+/* A ragged header may be a long body; with a field of ours it is refused, for it is not kept to be cleaned. */
+static void
+limit_header(struct content *content)
+{
+	if (content->header_length > content->header_limit && (!content->is_ragged || content->has_own_fields))
+		note_flaw(content, CONTENT_HEADER_TOO_LARGE);
+}
+
+/* A whole header line has passed. */
+static void
+judge_header_line(struct content *content)
+{
+	if (content->line_length == 0) {
+		content->in_header = false;
+		content->header_end = content->line_start;
+		return;
+	}
+	content->line[content->line_length] = '\0';
+	content->is_ragged = content->is_ragged || !is_header_line(content);
+	if (own_fields_may_begin(content->line, content->line_length))
+		content->has_own_fields = true;
+	else if (!content->is_ragged)
+		judge_field(content);
+	limit_header(content);
 	content->line_length = 0;
+}
+
+bool
+content_header_is_seen(const struct content *content)
+{
+	return !content->in_header || (content->is_ragged && content->header_length > content->header_limit);
 }
 
 static void
@@ -125,8 +143,7 @@ scan_header(struct content *content, const char *data, size_t length)
 
 	judge_line_kind(content, data, length, content->line_length == 0);
 	content->header_length += length;
-	if (content->header_length > content->header_limit)
-		note_flaw(content, CONTENT_HEADER_TOO_LARGE);
+	limit_header(content);
 	if (length > room)
 		length = room;
 	memcpy(content->line + content->line_length, data, length);

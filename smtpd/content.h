@@ -5,7 +5,10 @@
  *         a NUL make the message refusable, never two messages of one: reading goes on to the true end. From then
  *         on nothing more is kept.
  * Sees:   the header's Received fields (the hop count), its size, what it says of the message's priority, and its
- *         Message-ID, for the log.
+ *         Message-ID, for the log; and whether fields may be there that only we write.
+ *
+ * Readers differ on where a header ends that has a line which is no field: some go on to the empty line. So do we for
+ * what only we write, and there alone.
  */
 #ifndef SMTPD_CONTENT_H
 #define SMTPD_CONTENT_H
@@ -39,7 +42,8 @@ struct content {
 	enum content_position position;
 	enum content_flaw flaw;		/* the first one found */
 	bool is_dotted;			/* DATA: dots are unstuffed, a lone one ends */
-	bool in_header;
+	bool in_header;			/* up to the empty line */
+	bool is_ragged;			/* a line of it is no field: strict readers take what follows for the body */
 	uint64_t length;		/* octets of content so far, unstuffed */
 	size_t header_length;
 	uint64_t line_start;		/* octets of content before the current header line */
@@ -55,6 +59,12 @@ struct content {
 };
 
 void content_init(struct content *content, bool is_dotted, size_t header_limit);
+
+/*
+ * Whether all has been seen that fields of ours are to be taken out of: the header, or so much of a ragged one
+ * without any that it is taken for the body. One that comes behind is a flaw then.
+ */
+bool content_header_is_seen(const struct content *content);
 
 /*
  * Takes octets of the client; what is content goes to out (nothing when out is NULL or the content has a flaw).

@@ -7,6 +7,8 @@
 #ifndef SMTPD_FACTS_H
 #define SMTPD_FACTS_H
 
+#include <stdint.h>
+
 #include "smtpd/controls/control.h"
 
 struct rules;
@@ -14,6 +16,7 @@ struct rules;
 /* The answer to one fact. Pointers are lent until the callback that brings it returns. */
 struct fact_answer {
 	enum fact fact;
+	int64_t lasts_ms;	/* SENDER_DOMAIN, SPF: how long it holds for the same client and the same domain; 0: this once */
 	union {
 		struct {			/* ADMISSION, MESSAGE_RATE, RECIPIENT_RATE */
 			enum rate_state state;

@@ -17,6 +17,7 @@
 #include "smtpd/policy_client.h"
 #include "smtpd/rules.h"
 #include "smtpd/sender_domain.h"
+#include "smtpd/sender_memory.h"
 
 struct inquirer {
 	struct event_base *base;
@@ -26,6 +27,7 @@ struct inquirer {
 	struct lookups *lookups;
 	struct directory_memory *memory;
 	struct call_out_client *call_outs;
+	struct sender_memory *senders;
 	LIST_HEAD(, inquiry) inquiries;
 };
 
@@ -35,6 +37,7 @@ struct inquiry {
 	enum fact fact;
 	bool is_asking;			/* whoever is asked has not returned yet */
 	bool is_answered;		/* and has answered already */
+	char *sender_key;		/* owned; what the answer is kept under in senders, or NULL */
 	inquiry_done_cb done;
 	void *owner;
 	/* Whoever is asked; the others are NULL. */
@@ -58,6 +61,7 @@ inquirer_new(struct event_base *base, struct limits *limits)
 	inquirer->memory = directory_memory_new();
 	inquirer->lookups = lookups_new(inquirer->memory);
 	inquirer->call_outs = call_out_client_new(inquirer->memory);
+	inquirer->senders = sender_memory_new();
 	LIST_INIT(&inquirer->inquiries);
 	return inquirer;
 }
@@ -74,6 +78,7 @@ free_inquiry(struct inquiry *inquiry)
 	directory_memory_forget(inquirer->memory, &inquiry->greylist);
 	call_out_client_forget(&inquiry->call_out);
 	LIST_REMOVE(inquiry, entries);
+	free(inquiry->sender_key);
 	free(inquiry);
 }
 
@@ -93,6 +98,7 @@ inquirer_free(struct inquirer **inquirer)
 	call_out_client_free(&going->call_outs);
 	lookups_free(&going->lookups);
 	directory_memory_free(&going->memory);
+	sender_memory_free(&going->senders);
 	free(going);
 	*inquirer = NULL;
 }
@@ -145,6 +151,8 @@ finish(struct inquiry *inquiry, const struct fact_answer *answer)
 	inquiry->greylist = NULL;
 	inquiry->call_out = NULL;
 	inquiry->is_answered = true;
+	if (inquiry->sender_key != NULL)
+		sender_memory_keep(inquiry->inquirer->senders, inquiry->sender_key, answer);
 	if (!inquiry->is_asking)
 		free_inquiry(inquiry);
 	done(owner, answer);
@@ -157,9 +165,9 @@ on_answer(void *owner, const struct fact_answer *answer)
 }
 
 static void
-on_sender_domain(void *owner, enum sender_domain_state state)
+on_sender_domain(void *owner, enum sender_domain_state state, int64_t lasts_ms)
 {
-	finish(owner, &(struct fact_answer){ .fact = FACT_SENDER_DOMAIN, .sender_domain = state });
+	finish(owner, &(struct fact_answer){ .fact = FACT_SENDER_DOMAIN, .lasts_ms = lasts_ms, .sender_domain = state });
 }
 
 static void
@@ -191,9 +199,35 @@ ask_policy(struct inquiry *inquiry, const struct inquiry_subject *subject)
 	    subject->is_rehearsal, on_answer, inquiry);
 }
 
+/* Whether the answer for this sender is kept; if it is not, it will be. */
+static bool
+is_remembered(struct inquiry *inquiry, const struct inquiry_subject *subject)
+{
+	struct fact_answer answer;
+	char *key = sender_memory_key(inquiry->fact, subject->client, subject->sender);
+	bool found = sender_memory_find(inquiry->inquirer->senders, key, &answer);
+
+	if (found) {
+		free(key);
+		finish(inquiry, &answer);
+	} else {
+		inquiry->sender_key = key;
+	}
+	return found;
+}
+
+static void
+ask_spf(struct inquiry *inquiry, const struct inquiry_subject *subject)
+{
+	if (!is_remembered(inquiry, subject))
+		ask_policy(inquiry, subject);
+}
+
 static void
 ask_sender_domain(struct inquiry *inquiry, const struct inquiry_subject *subject)
 {
+	if (is_remembered(inquiry, subject))
+		return;
 	inquiry->domain = sender_domain_ask(inquiry->inquirer->dns, subject->sender->address, on_sender_domain, inquiry);
 }
 
@@ -228,7 +262,7 @@ static void (*const askers[FACT_COUNT])(struct inquiry *inquiry, const struct in
 	[FACT_DNS_LISTS] = ask_client_memory,
 	[FACT_MESSAGE_RATE] = ask_policy,
 	[FACT_SENDER_DOMAIN] = ask_sender_domain,
-	[FACT_SPF] = ask_policy,
+	[FACT_SPF] = ask_spf,
 	[FACT_DIRECTORY] = ask_directory,
 	[FACT_RECIPIENT_RATE] = ask_policy,
 	[FACT_CALL_OUT] = ask_call_out,

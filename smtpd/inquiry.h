@@ -2,7 +2,7 @@
  * inquiry - asks the program that knows for a fact that a control needs
  *
  * Owns:   our ends of the pairs with resolver, policy and directory, the questions under way, and what is remembered
- *         of clients by their address (client_memory.h).
+ *         of clients by their address (client_memory.h) and of senders' domains (sender_memory.h).
  * Talks:  to resolver about names, DNS lists and senders' domains, to policy about SPF and rates, to directory about
  *         recipients and what it remembers of strangers, to qmgr about call-outs. A peer that was restarted is asked again.
  * Trusts: nobody. What an answer holds is bounded and checked before it becomes a fact.

@@ -102,23 +102,15 @@ limits_enter(struct limits *limits, const struct in6_addr *address, size_t maxim
 	return LIMITS_ENTERED;
 }
 
-/* False when the client has none. */
-static bool
-take_from_client(struct limits *limits, const struct in6_addr *address)
+void
+limits_refuse(struct limits *limits, const struct in6_addr *address)
 {
 	struct client *client = find(limits, address);
 
 	if (client == NULL || client->sessions == 0)
-		return false;
+		return;
 	client->sessions--;
 	free_when_unused(limits, client);
-	return true;
-}
-
-void
-limits_refuse(struct limits *limits, const struct in6_addr *address)
-{
-	(void)take_from_client(limits, address);
 }
 
 void
@@ -130,8 +122,8 @@ limits_leave_refused(struct limits *limits)
 void
 limits_leave(struct limits *limits, const struct in6_addr *address)
 {
-	if (take_from_client(limits, address))
-		limits->sessions--;
+	limits_refuse(limits, address);
+	limits_leave_refused(limits);
 }
 
 size_t

@@ -11,6 +11,10 @@
 #include "smtpd/client_dns.h"
 #include "smtpd/limits.h"
 
+/* SPF questions that policy may have in hand. They wait for the DNS of strangers, and the other half of the credits is for rates and
+ * admissions, which are answered at once. */
+#define SPF_UNDER_WAY_MAX 512
+
 struct policy_query {
 	struct hash_node node;		/* by id */
 	TAILQ_ENTRY(policy_query) entries;	/* while it waits to be sent */
@@ -28,12 +32,15 @@ struct policy_query {
 	char *sender;
 };
 
+TAILQ_HEAD(query_list, policy_query);
+
 struct policy_client {
 	struct event_base *base;
 	struct limits *limits;		/* borrowed */
 	struct channel *channel;
 	struct hash_table queries;
-	TAILQ_HEAD(, policy_query) unsent;
+	struct query_list unsent, unsent_spf;
+	unsigned spf_under_way;		/* sent and not answered, whoever waits for them */
 	uint64_t next_id;
 };
 
@@ -45,7 +52,15 @@ policy_client_new(struct event_base *base, struct limits *limits)
 	client->base = base;
 	client->limits = limits;
 	TAILQ_INIT(&client->unsent);
+	TAILQ_INIT(&client->unsent_spf);
 	return client;
+}
+
+/* Where it waits to be sent. */
+static struct query_list *
+list_of(struct policy_client *client, const struct policy_query *query)
+{
+	return query->fact == FACT_SPF ? &client->unsent_spf : &client->unsent;
 }
 
 static void
@@ -53,7 +68,7 @@ free_query(struct policy_client *client, struct policy_query *query)
 {
 	hash_table_remove(&client->queries, &query->node);
 	if (!query->is_sent)
-		TAILQ_REMOVE(&client->unsent, query, entries);
+		TAILQ_REMOVE(list_of(client, query), query, entries);
 	free(query->client_address);
 	free(query->user);
 	free(query->helo);
@@ -130,18 +145,29 @@ send_query(struct policy_client *client, const struct policy_query *query)
 	    .client_address = query->client_address, .user = query->user });
 }
 
+/* False: there is none, or no credit for it. */
+static bool
+send_first(struct policy_client *client, struct query_list *list)
+{
+	struct policy_query *query = TAILQ_FIRST(list);
+
+	if (query == NULL || !send_query(client, query))
+		return false;
+	TAILQ_REMOVE(list, query, entries);
+	query->is_sent = true;
+	return true;
+}
+
 /* Sends what waits, as far as there are credits. */
 static void
 pump(struct policy_client *client)
 {
-	struct policy_query *query;
-
-	while (client->channel != NULL && (query = TAILQ_FIRST(&client->unsent)) != NULL) {
-		if (!send_query(client, query))
-			return;
-		TAILQ_REMOVE(&client->unsent, query, entries);
-		query->is_sent = true;
-	}
+	if (client->channel == NULL)
+		return;
+	while (send_first(client, &client->unsent))
+		;
+	while (client->spf_under_way < SPF_UNDER_WAY_MAX && send_first(client, &client->unsent_spf))
+		client->spf_under_way++;
 }
 
 struct policy_query *
@@ -166,7 +192,7 @@ policy_client_ask(struct policy_client *client, enum fact fact, const struct cli
 	if (query->is_admission)
 		limits_ask(client->limits, &query->key);
 	hash_table_insert(&client->queries, &query->node, hash_number(query->id));
-	TAILQ_INSERT_TAIL(&client->unsent, query, entries);
+	TAILQ_INSERT_TAIL(list_of(client, query), query, entries);
 	pump(client);
 	return query;
 }
@@ -226,10 +252,14 @@ take_spf_answer(void *context, struct channel *channel, const struct spf_answer 
 {
 	struct policy_client *client = context;
 	struct policy_query *query = find(client, message->id);
-	const struct fact_answer answer = { .fact = FACT_SPF, .spf = { verdict_of(message->helo),
-		verdict_of(message->mail), message->text } };
+	int64_t lasts_ms = (int64_t)message->lifetime * 1000;
+	const struct fact_answer answer = { .fact = FACT_SPF,
+		.lasts_ms = lasts_ms < CLIENT_ANSWER_LONGEST_MS ? lasts_ms : CLIENT_ANSWER_LONGEST_MS,
+		.spf = { verdict_of(message->helo), verdict_of(message->mail), message->text } };
 
 	(void)channel;
+	if (client->spf_under_way > 0)
+		client->spf_under_way--;
 	if (query != NULL && query->fact == FACT_SPF)
 		finish(client, query, &answer);
 	pump(client);
@@ -273,13 +303,14 @@ drop_channel(struct policy_client *client)
 	struct hash_node *node, *next;
 
 	channel_free(&client->channel);
+	client->spf_under_way = 0;
 	limits_watch_nobody(client->limits);
 	for (node = hash_table_walk(&client->queries, NULL); node != NULL; node = next) {
 		struct policy_query *query = HASH_CONTAINER(node, struct policy_query, node);
 
 		next = hash_table_walk(&client->queries, node);
 		if (query->is_sent)
-			TAILQ_INSERT_TAIL(&client->unsent, query, entries);
+			TAILQ_INSERT_TAIL(list_of(client, query), query, entries);
 		query->is_sent = false;
 		if (query->done == NULL)
 			free_query(client, query);

@@ -153,7 +153,7 @@ end_chunk(struct session *session)
 	session_reply(session, REPLY_CHUNK_OK, octets);
 }
 
-/* The header is complete, or the message ends in it: out goes what only we may write. */
+/* The header was seen, or the message ends in it: out goes what only we may write. */
 static void
 clean_header(struct session *session)
 {
@@ -161,7 +161,7 @@ clean_header(struct session *session)
 	const struct content *content = &transaction->content;
 	uint64_t end = content->in_header ? content->length : content->header_end;
 
-	if (transaction->header_is_clean || (content->in_header && transaction->stage != TRANSACTION_ENDED))
+	if (transaction->header_is_clean || (!content_header_is_seen(content) && transaction->stage != TRANSACTION_ENDED))
 		return;
 	transaction->header_is_clean = true;
 	if (content->has_own_fields && transaction->refusal == REPLY_NONE)

@@ -56,23 +56,13 @@ static void
 accept_recipient(struct session *session)
 {
 	struct recipient *recipient = session->recipient;
-	size_t limit = (size_t)rules_configuration(session->rules)->maximum_recipients_per_message.number;
-	struct envelope_recipient *added;
+	struct envelope_recipient *added = transaction_add_recipient(session->transaction, &recipient->known.address,
+	    recipient->known.facts.is_local);
 
-	switch (transaction_add_recipient(session->transaction, &recipient->known.address,
-	    recipient->known.facts.is_local, limit, &added)) {
-	case RECIPIENT_SURPLUS:
-		session_enter(session, state_before(session));
-		session_reply(session, REPLY_TOO_MANY_RECIPIENTS, NULL);
-		finish(session);
-		return;
-	case RECIPIENT_ADDED:
+	if (added != NULL) {
 		added->notify = recipient->parameters.notify;
 		if (recipient->parameters.original[0] != '\0')
 			added->original = memory_copy_string(recipient->parameters.original);
-		break;
-	case RECIPIENT_KNOWN:
-		break;
 	}
 	session_enter(session, SESSION_RECIPIENTS);
 	session_reply(session, REPLY_RECIPIENT_OK, recipient->known.address.text);
@@ -99,7 +89,15 @@ recipient_continue(struct session *session)
 void
 recipient_judge(struct session *session, struct recipient *recipient)
 {
+	size_t limit = (size_t)rules_configuration(session->rules)->maximum_recipients_per_message.number;
+
 	known_recipient_locate(&recipient->known, session->rules);
+	/* Nobody else is troubled with a recipient that cannot be taken. */
+	if (transaction_is_full(session->transaction, &recipient->known.address, recipient->known.facts.is_local, limit)) {
+		session_reply(session, REPLY_TOO_MANY_RECIPIENTS, NULL);
+		recipient_free(&recipient);
+		return;
+	}
 	session->recipient = recipient;
 	judging_start(session, CONTROL_AT_RCPT);
 	recipient_continue(session);

@@ -7,6 +7,7 @@
 #include "common/base/memory.h"
 #include "common/base/wire.h"
 #include "common/mail/idn.h"
+#include "smtpd/client_dns.h"
 #include "smtpd/dns_client.h"
 
 struct sender_domain_query {
@@ -18,13 +19,13 @@ struct sender_domain_query {
 };
 
 static void
-finish(struct sender_domain_query *query, enum sender_domain_state state)
+finish(struct sender_domain_query *query, enum sender_domain_state state, const struct dns_answer *answer)
 {
 	sender_domain_done_cb done = query->done;
 	void *owner = query->owner;
 
 	free(query);
-	done(owner, state);
+	done(owner, state, state == SENDER_DOMAIN_NO_ANSWER ? 0 : client_answer_lifetime_ms(answer));
 }
 
 /* Whether the MX records name a host: any but the root. */
@@ -49,7 +50,7 @@ on_addresses(void *owner, const struct dns_answer *answer)
 
 	query->query = NULL;
 	finish(query, answer->outcome == DNS_FOUND ? SENDER_DOMAIN_EXISTS :
-	    answer->outcome == DNS_NO_ANSWER ? SENDER_DOMAIN_NO_ANSWER : SENDER_DOMAIN_MISSING);
+	    answer->outcome == DNS_NO_ANSWER ? SENDER_DOMAIN_NO_ANSWER : SENDER_DOMAIN_MISSING, answer);
 }
 
 static void
@@ -60,16 +61,16 @@ on_mx(void *owner, const struct dns_answer *answer)
 	query->query = NULL;
 	switch ((enum dns_outcome)answer->outcome) {
 	case DNS_FOUND:
-		finish(query, names_a_host(answer) ? SENDER_DOMAIN_EXISTS : SENDER_DOMAIN_MISSING);
+		finish(query, names_a_host(answer) ? SENDER_DOMAIN_EXISTS : SENDER_DOMAIN_MISSING, answer);
 		break;
 	case DNS_NO_DATA:
 		query->query = dns_client_ask(query->dns, DNS_HOST, query->domain, on_addresses, query);
 		break;
 	case DNS_NO_NAME:
-		finish(query, SENDER_DOMAIN_MISSING);
+		finish(query, SENDER_DOMAIN_MISSING, answer);
 		break;
 	case DNS_NO_ANSWER:
-		finish(query, SENDER_DOMAIN_NO_ANSWER);
+		finish(query, SENDER_DOMAIN_NO_ANSWER, answer);
 		break;
 	}
 }
@@ -81,7 +82,7 @@ sender_domain_ask(struct dns_client *dns, const struct address *sender, sender_d
 	char domain[ADDRESS_DOMAIN_MAX + 1];
 
 	if (sender->is_literal || !domain_to_ascii(sender->domain, domain)) {
-		done(owner, sender->is_literal ? SENDER_DOMAIN_EXISTS : SENDER_DOMAIN_MISSING);
+		done(owner, sender->is_literal ? SENDER_DOMAIN_EXISTS : SENDER_DOMAIN_MISSING, 0);
 		return NULL;
 	}
 	query = memory_new(1, sizeof(*query));

@@ -11,8 +11,8 @@
 struct dns_client;
 struct sender_domain_query;
 
-/* The query is gone. */
-typedef void (*sender_domain_done_cb)(void *owner, enum sender_domain_state state);
+/* The query is gone. lasts_ms: how long the answer holds; 0: this once. */
+typedef void (*sender_domain_done_cb)(void *owner, enum sender_domain_state state, int64_t lasts_ms);
 
 /* Asks. NULL when the DNS had not to be asked: then done has been called. */
 struct sender_domain_query *sender_domain_ask(struct dns_client *dns, const struct address *sender,

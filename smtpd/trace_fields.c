@@ -79,11 +79,28 @@ append_results(struct buffer *out, const struct session *session)
 	buffer_free(&value);
 }
 
+static bool
+is_error(enum spf_verdict verdict)
+{
+	return verdict == SPF_VERDICT_PERMERROR || verdict == SPF_VERDICT_TEMPERROR;
+}
+
+/* There is one text: that of a fail of HELO, which is final, else what MAIL FROM has to say, else what HELO has. */
+static bool
+problem_is_of_helo(const struct transaction *transaction)
+{
+	enum spf_verdict mail = transaction->trace.spf_mail;
+
+	return transaction->trace.spf_helo == SPF_VERDICT_FAIL || transaction->envelope.sender[0] == '\0' ||
+	    (mail != SPF_VERDICT_FAIL && !is_error(mail));
+}
+
 static void
-append_received_spf(struct buffer *out, const struct session *session, enum spf_verdict verdict, const char *identity)
+append_received_spf(struct buffer *out, const struct session *session, bool is_helo)
 {
 	const struct transaction *transaction = session->transaction;
-	const char *text = transaction->trace.spf_text;
+	const struct transaction_trace *trace = &transaction->trace;
+	enum spf_verdict verdict = is_helo ? trace->spf_helo : trace->spf_mail;
 	struct buffer value = BUFFER_INITIALIZER(VALUE_MAX);
 
 	buffer_append_string(&value, spf_verdict_word(verdict));
@@ -95,10 +112,11 @@ append_received_spf(struct buffer *out, const struct session *session, enum spf_
 	buffer_append_byte(&value, ';');
 	append_pair(&value, "helo", session->helo);
 	buffer_append_byte(&value, ';');
-	append_pair(&value, "identity", identity);
-	if (text != NULL && text[0] != '\0' && (verdict == SPF_VERDICT_PERMERROR || verdict == SPF_VERDICT_TEMPERROR)) {
+	append_pair(&value, "identity", is_helo ? "helo" : "mailfrom");
+	if (is_error(verdict) && problem_is_of_helo(transaction) == is_helo && trace->spf_text != NULL &&
+	    trace->spf_text[0] != '\0') {
 		buffer_append_byte(&value, ';');
-		append_pair(&value, "problem", text);
+		append_pair(&value, "problem", trace->spf_text);
 	}
 	header_field_append(out, "Received-SPF", buffer_text(&value));
 	buffer_free(&value);
@@ -112,9 +130,9 @@ append_spf(struct buffer *out, const struct session *session)
 
 	append_results(out, session);
 	if (has_sender)
-		append_received_spf(out, session, trace->spf_mail, "mailfrom");
+		append_received_spf(out, session, false);
 	if (!has_sender || trace->spf_helo != SPF_VERDICT_NONE)
-		append_received_spf(out, session, trace->spf_helo, "helo");
+		append_received_spf(out, session, true);
 	if (trace->tags_spf)
 		header_field_append(out, "$SPFResult", spf_verdict_word(has_sender &&
 		    trace->spf_helo != SPF_VERDICT_FAIL ? trace->spf_mail : trace->spf_helo));

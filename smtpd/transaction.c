@@ -125,9 +125,14 @@ note_hash(struct transaction *transaction, uint32_t hash)
 	put_hash(transaction->recipient_hashes, transaction->hash_capacity, hash);
 }
 
+/* Canonical text has its domain in lower case, so an exact comparison is one of local parts. */
 static bool
-is_known(const struct envelope *envelope, const char *text, bool domain_is_local)
+has_recipient(const struct transaction *transaction, const char *text, uint32_t hash, bool domain_is_local)
 {
+	const struct envelope *envelope = &transaction->envelope;
+
+	if (!has_hash(transaction, hash))
+		return false;
 	for (size_t i = 0; i < envelope->recipient_count; i++) {
 		const char *known = envelope->recipients[i].address;
 
@@ -137,20 +142,23 @@ is_known(const struct envelope *envelope, const char *text, bool domain_is_local
 	return false;
 }
 
-enum transaction_addition
-transaction_add_recipient(struct transaction *transaction, const struct address *address, bool domain_is_local,
-    size_t limit, struct envelope_recipient **added_out)
+struct envelope_recipient *
+transaction_add_recipient(struct transaction *transaction, const struct address *address, bool domain_is_local)
 {
 	uint32_t hash = hash_address(address->text);
 
-	/* Canonical text has its domain in lower case, so an exact comparison is one of local parts. */
-	if (has_hash(transaction, hash) && is_known(&transaction->envelope, address->text, domain_is_local))
-		return RECIPIENT_KNOWN;
-	if (transaction->envelope.recipient_count >= limit)
-		return RECIPIENT_SURPLUS;
+	if (has_recipient(transaction, address->text, hash, domain_is_local))
+		return NULL;
 	note_hash(transaction, hash);
-	*added_out = envelope_add_recipient(&transaction->envelope, address->text);
-	return RECIPIENT_ADDED;
+	return envelope_add_recipient(&transaction->envelope, address->text);
+}
+
+bool
+transaction_is_full(const struct transaction *transaction, const struct address *address, bool domain_is_local,
+    size_t limit)
+{
+	return transaction->envelope.recipient_count >= limit &&
+	    !has_recipient(transaction, address->text, hash_address(address->text), domain_is_local);
 }
 
 void

@@ -66,14 +66,15 @@ void transaction_free(struct transaction **transaction);
 /* Remembers the first reason to refuse the message at its end; what was kept of its content goes. */
 void transaction_refuse(struct transaction *transaction, enum reply reply, const char *text);
 
-enum transaction_addition { RECIPIENT_ADDED, RECIPIENT_KNOWN, RECIPIENT_SURPLUS };
-
 /*
- * Adds a recipient unless it is there already (the whole address compared without case when its domain is local,
- * the local part exactly when it is not) or there are limit others.
+ * Adds a recipient unless it is there already: the whole address compared without case when its domain is local, the
+ * local part exactly when it is not. Returns what was added, lent until the next one is, or NULL.
  */
-enum transaction_addition transaction_add_recipient(struct transaction *transaction, const struct address *address,
-    bool domain_is_local, size_t limit, struct envelope_recipient **added_out);
+struct envelope_recipient *transaction_add_recipient(struct transaction *transaction, const struct address *address,
+    bool domain_is_local);
+/* Whether there are limit recipients and this would be another. */
+bool transaction_is_full(const struct transaction *transaction, const struct address *address, bool domain_is_local,
+    size_t limit);
 
 /* Keeps *total, the octets of content that the process has in memory, in step with this transaction. */
 void transaction_count(struct transaction *transaction, size_t *total);

@@ -69,7 +69,7 @@ static const struct {
 	[JAIL_LOG] = { RIGHTS_OF_LOGGER, false, false },
 };
 
-/* policy and its evaluator, the one that is dying, and the same of other services on this machine. */
+/* policy, the template and its evaluator, the one that is dying, and the same of other services on this machine. */
 #define POLICY_PROCESSES_MAX 64
 
 /* smtp and resolver are the ones that open connections. */

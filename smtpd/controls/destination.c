@@ -9,14 +9,14 @@
 #include "common/mail/recipient_lookup.h"
 #include "smtpd/rules.h"
 
-/* A domain without a dot is a Domino domain. */
+/* A domain without a dot is a Domino domain; where there is none, nothing leaves us. */
 static bool
 is_ours(const struct rules *rules, const char *domain)
 {
 	const char *domino_domain = rules->settings->server.domino_domain.text;
 
-	return is_local_internet_domain(rules->local_domains, domain, NULL, NULL, NULL) ||
-	    (*domino_domain != '\0' && strcasecmp(domain, domino_domain) == 0);
+	return *domain == '\0' || is_local_internet_domain(rules->local_domains, domain, NULL, NULL, NULL) ||
+	    strcasecmp(domain, domino_domain) == 0;
 }
 
 static bool

@@ -3,7 +3,8 @@
  *
  * user%domain@local, "user@domain"@local, domain!user@local and what they make of each other are unwrapped for as
  * long as we would be the ones to route them; the local part of another domain's address is that domain's own
- * affair (RFC 5321 2.3.11). Source routes are gone already: the address parser takes them off.
+ * affair (RFC 5321 2.3.11). A separator with nothing beside it leads nowhere and is passed over. Source routes are
+ * gone already: the address parser takes them off.
  */
 #ifndef SMTPD_CONTROLS_DESTINATION_H
 #define SMTPD_CONTROLS_DESTINATION_H

@@ -5,6 +5,8 @@
  * before Allow, and both compare the address as given. postmaster without a domain is always taken (RFC 5321
  * 4.5.1); nobody looks for postmaster, abuse and root.
  */
+#include <strings.h>
+
 #include "common/mail/recipient_lookup.h"
 #include "smtpd/controls/destination.h"
 #include "smtpd/controls/judge.h"
@@ -92,15 +94,17 @@ judge_finding(const struct control_question *question, struct control_judgement 
 }
 
 /*
- * Of routed addresses the router sends only those on that are for another Domino domain; for any other, nobody
- * here has that name.
+ * Of routed addresses the router sends only those on that are for another Domino domain; any other must be
+ * somebody's name here.
  */
 static bool
 is_looked_up(const struct recipient_facts *recipient, const struct rules *rules)
 {
-	char destination[DESTINATION_MAX];
+	char user[ADDRESS_LOCAL_PART_MAX + 1], domain[ADDRESS_LOCAL_PART_MAX + 1];
 
-	return recipient->is_local && (destination_is_ours(rules, recipient, destination) || destination[0] != '%');
+	return recipient->is_local &&
+	    (!recipient_lookup_unwrap(rules->settings, recipient->address, recipient->primary_domain, user, domain) ||
+	    strcasecmp(domain, rules->settings->server.domino_domain.text) == 0);
 }
 
 void

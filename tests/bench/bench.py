@@ -5,7 +5,7 @@ Prints a Markdown report: the machine's facts and physical limits, a table for e
 reached; docs/performance.md says how to read it. What is compared is the ratio of medians over rounds that alternate between the servers:
 machines differ and are noisy, ratios less so.
 
-environment: BENCH_ONLY (scenarios, separated by commas: relay,slow,accept,latency,idle,waiting,mixed,overload; all when empty), BENCH_ROUNDS (3),
+environment: BENCH_ONLY (scenarios, separated by commas: relay,slow,accept,controls,latency,idle,waiting,mixed,overload; all when empty), BENCH_ROUNDS (3),
 BENCH_SCALE (1; 0.1 for a quick look, not for figures), BENCH_FOLDER (where the spools go; root's default is a journaled ext4 image on /var/tmp,
 anybody else's /var/tmp), BENCH_WAITING (1000000: the largest number of messages that wait).
 Root measures both with their own users; a plain user measures Matador alone.
@@ -26,6 +26,7 @@ import tempfile
 import threading
 import time
 
+import guarded
 from servers import Matador, Postfix, compile_here, cpu_by_program, cpu_seconds, memory_kib, tree
 import matador
 import name_servers
@@ -42,6 +43,7 @@ RELAY = [(4096, 5000, 20, True), (4096, 5000, 20, False), (65536, 2000, 20, True
 SLOW = [(4096, 5000, 100, True), (4096, 5000, 100, False), (4096, 2000, 20, True)]
 SLOW_FLUSH_MICROSECONDS = 2000
 ACCEPT = [(4096, 5000, 20, True), (4096, 5000, 20, False)]
+CONTROLS = (4096, 5000, 20, False)
 WAITING = [0, 10000, 100000, 1000000]
 MANY_RECIPIENTS, MANY_DOMAINS = 10000, 500
 
@@ -49,6 +51,7 @@ MANY_RECIPIENTS, MANY_DOMAINS = 10000, 500
 RATE_TARGETS = {4096: 5, 65536: 5, 1048576: 3.5}
 CPU_TARGET = 6
 ACCEPT_TARGET = 4
+CONTROLS_TARGET = 0.75      # of the sessions a second without them
 AT_ONCE_MS = 50     # what a person or a client does not notice
 NOISE = 0.95        # of two figures that are to be the same
 
@@ -150,17 +153,21 @@ def relay_once(server_class, size, count, sessions, reuse, flush_delay=0):
 def accept_once(server_class, size, count, sessions, reuse):
     server = server_class(9, mode="hold")
     try:
-        source(server.port, WARM_UP, min(sessions, 20), 4096, reuse)
-        time.sleep(0.5)
-        flushed, written = flushes()
-        cpu, started = cpu_seconds(server.pid), time.time()
-        source(server.port, count, sessions, size, reuse)
-        seconds = time.time() - started
-        after_flushed, after_written = flushes()
-        return {"rate": count / seconds, "cpu": (cpu_seconds(server.pid) - cpu) / count * 1000, "memory": memory_kib(server.pid) / 1024,
-                "flushes": (after_flushed - flushed) / count, "written": (after_written - written) / count}
+        return accepted_by(server, size, count, sessions, reuse)
     finally:
         server.close()
+
+
+def accepted_by(server, size, count, sessions, reuse, recipient="b@sink.test"):
+    source(server.port, WARM_UP, min(sessions, 20), 4096, reuse, recipient)
+    time.sleep(0.5)
+    flushed, written = flushes()
+    cpu, started = cpu_seconds(server.pid), time.time()
+    source(server.port, count, sessions, size, reuse, recipient)
+    seconds = time.time() - started
+    after_flushed, after_written = flushes()
+    return {"rate": count / seconds, "cpu": (cpu_seconds(server.pid) - cpu) / count * 1000, "memory": memory_kib(server.pid) / 1024,
+            "flushes": (after_flushed - flushed) / count, "written": (after_written - written) / count}
 
 
 def row_name(size, sessions, reuse):
@@ -245,6 +252,26 @@ def accept():
         print(f"| {sessions} | {result['rate']:.0f} | {result['flushes']:.2f} |", flush=True)
     judge("accept", "flushes a message fall as load rises", ", ".join(f"{flushed:.2f}" for flushed in a_message),
           all(later <= earlier for earlier, later in zip(a_message, a_message[1:])))
+
+
+def controls():
+    """New sessions that bring a message each, to a server with no inbound control and to one with all, who have been asked about them before."""
+    size, count, sessions, reuse = CONTROLS
+    count = scaled(count)
+    rounds_of = {"all off": [], "all on": []}
+    for _ in range(ROUNDS):
+        for name, rounds in rounds_of.items():
+            with guarded.guarded(name == "all on") as server:
+                rounds.append(accepted_by(server, size, count, sessions, reuse, guarded.RECIPIENT))
+    print(f"\n## Inbound controls: {sessions} sessions at a time, a new one for each message of {size} octets\n\n"
+          "| controls | sessions/s | min-max | CPU s/1000 |\n|---|---|---|---|")
+    rates, cpu = {}, {}
+    for name, rounds in rounds_of.items():
+        rates[name], cpu[name] = (statistics.median(one[key] for one in rounds) for key in ("rate", "cpu"))
+        print(f"| {name} | {rates[name]:.0f} | {min(one['rate'] for one in rounds):.0f}-{max(one['rate'] for one in rounds):.0f} | {cpu[name]:.2f} |")
+    ratio = rates["all on"] / rates["all off"]
+    print(f"| ratio | **{ratio:.2f}** | | {cpu['all on'] / cpu['all off']:.2f} |", flush=True)
+    judge("controls", f"all on: at least {CONTROLS_TARGET:.0%} of the sessions a second of all off", f"{ratio:.0%}", ratio >= CONTROLS_TARGET)
 
 
 def latency_once(server_class, count):
@@ -598,7 +625,7 @@ def spool_folder():
         os.rmdir(mount)
 
 
-SCENARIOS = {"relay": relay, "slow": slow, "accept": accept, "latency": latency, "idle": idle, "waiting": waiting, "mixed": mixed,
+SCENARIOS = {"relay": relay, "slow": slow, "accept": accept, "controls": controls, "latency": latency, "idle": idle, "waiting": waiting, "mixed": mixed,
              "overload": overload}
 
 

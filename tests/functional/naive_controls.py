@@ -336,9 +336,13 @@ class Judge:
                 raise Refused("RCPT", "relay", RELAY_REJECTED)
         else:
             self.judge_by_lists(recipient)
-        # We send routed addresses on to other Domino domains only: any other must be somebody's name here.
-        if self.is_local(recipient.rpartition("@")[2]) and (destination is None or not destination.startswith("%")):
+        # We send user%DominoDomain on (3.3): any other routed address must be somebody's name here.
+        if self.is_local(recipient.rpartition("@")[2]) and not self.is_for_other_domino_domain(recipient):
             self.verify_recipient(recipient)
+
+    def is_for_other_domino_domain(self, recipient):
+        user, _, domain = without_quotes(recipient.rpartition("@")[0]).rpartition("%")
+        return bool(user) and re.fullmatch(r"[^.@/ ]+", domain) is not None and domain.lower() != self.settings["domino_domain"].lower()
 
     def judge_by_lists(self, recipient):
         if recipient.lower() in self.entries("deny_recipients", "recipients"):
@@ -363,22 +367,22 @@ class Judge:
     def destination(self, address):
         """
         Where the mail would go in the end when it leaves the local Internet domains: a domain, or % and a Domino domain; None
-        when it stays. Routed addresses are unwrapped for as long as we would be the ones to route them.
+        when it stays. Routed addresses are unwrapped for as long as we would be the ones to route them; a separator with nothing
+        beside it leads nowhere.
         """
         local_part, _, domain = address.rpartition("@")
         if not self.is_local(domain):
             return domain
-        local_part = without_quotes(local_part)
-        if "@" in local_part:
-            return self.destination(local_part)
-        if "!" in local_part:
-            host, _, rest = local_part.partition("!")
-            return self.destination(f"{rest}@{host}")
-        if "%" in local_part:
-            user, _, host = local_part.rpartition("%")
-            if "." in host:
-                return self.destination(f"{user}@{host}")
-            return None if host.lower() == self.settings["domino_domain"].lower() else f"%{host}".lower()
+        rest = without_quotes(local_part)
+        while re.search("[@!%]", rest):
+            if "@" in rest:
+                rest, _, host = rest.rpartition("@")
+            elif "!" in rest:
+                host, _, rest = rest.partition("!")
+            else:
+                rest, _, host = rest.rpartition("%")
+            if host and not self.is_local(host) and host.lower() != self.settings["domino_domain"].lower():
+                return host.lower() if re.search(r"[.\[]", host) else f"%{host}".lower()
         return None
 
     def destination_fits(self, entry, destination):

@@ -55,7 +55,9 @@ ROUTED_RECIPIENTS = ["bob%partner.example@acme.com", "bob%acme.com@acme.com", "b
                      '"bob%other.example@acme.com"@acme.com', "partner.example!bob@acme.com",
                      "acme.com!bob@acme.com", "acme.com!other.example!bob@acme.com", "bob%East@acme.com",
                      "bob%Acme@acme.com", "bob%acmewest@acme.com", "bob%partner.example@other.example",
-                     "partner.example!bob@other.example", '"jane"@acme.com']
+                     "partner.example!bob@other.example", '"jane"@acme.com', "bob%@acme.com", "!bob@acme.com",
+                     '"bob@"@acme.com', "bob%partner.example%@acme.com", "!partner.example!bob@acme.com",
+                     "%East@acme.com", "East!bob@acme.com", '"bob@East"@acme.com', "bob%East%Acme@acme.com"]
 RECIPIENT_ENTRIES = ["jane@acme.com", "JANE@acme.com", "bob@acme.com", "team@acme.com", "jane@acme.fr",
                      "jane@mail.acme.net", "user@hub.acme.com", "jane@partner.example", "People", "Mixed",
                      "bob%East@acme.com", "bob@partner.example"]

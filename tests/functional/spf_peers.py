@@ -122,11 +122,11 @@ class Smtpd(Peer):
                             string(helo.encode("latin-1")) + string(sender.encode("latin-1")))
 
     def take(self, pair, packet):
-        number, helo, mail, length = struct.unpack_from("<QBBI", packet, 1)
+        number, helo, mail, _lifetime, length = struct.unpack_from("<QBBII", packet, 1)
         assert packet[:1] == NUMBERS["spf_answer"] and number == len(self.answers)
-        self.answers.append([spf_suite.VERDICTS[helo], spf_suite.VERDICTS[mail], packet[15:15 + length].decode("ascii")])
+        self.answers.append([spf_suite.VERDICTS[helo], spf_suite.VERDICTS[mail], packet[19:19 + length].decode("ascii")])
         self.ask()
-        return packet[16 + length:]
+        return packet[20 + length:]
 
 
 if __name__ == "__main__":

@@ -142,6 +142,37 @@ def test_a_policy_that_was_restarted_knows_the_open_sessions(service):
         assert clients.come() == TOO_MANY
 
 
+def test_a_process_that_stands_still_lifts_no_limit_of_the_others(service):
+    """Nobody waits for it longer than for an answer; what it has counts again as soon as it tells."""
+    service.configuration["client_session_rate"] = LIMIT
+    service.reload()
+    first, second = service.workers("smtpd")
+    with Clients(service) as clients:
+        clients.come_to(second, 1)
+        os.kill(second, signal.SIGSTOP)
+        try:
+            for _ in range(LIMIT - 1):
+                assert clients.come().startswith("220")
+            assert clients.come() == TOO_FAST
+        finally:
+            os.kill(second, signal.SIGCONT)
+        wait_for(lambda: clients.come() == TOO_MANY, what="the session of the process that goes on again")
+        assert len(clients.open) == LIMIT
+    assert sorted(service.workers("smtpd")) == sorted([first, second])
+
+
+def test_who_is_turned_away_takes_no_place_of_others(service):
+    service.configuration["maximum_sessions"] = 4 * LIMIT
+    service.reload()
+    with Clients(service) as clients, contextlib.ExitStack() as stack:
+        for _ in range(LIMIT):
+            assert clients.come().startswith("220")
+        for _ in range(8 * LIMIT):
+            assert stack.enter_context(Dialogue(service.port, 30 * PATIENCE)).greeting == TOO_MANY
+        for _ in range(LIMIT):
+            assert clients.come("127.0.0.2").startswith("220")
+
+
 def test_sessions_of_a_process_that_died_are_free_again(service):
     with Clients(service) as clients:
         first, second = service.workers("smtpd")

@@ -18,9 +18,13 @@ JANE = "jane.doe@acme.com"
 FORGED = (b"$DNSBLSite: forged.example\r\n", b"$dnswlsite :\r\n forged.example\r\n", b"$SPFResult: pass\r\n",
           b"Authentication-Results: hub.acme.com; spf=pass\r\n\tsmtp.mailfrom=boss@acme.com\r\n",
           b"authentication-results: (a \\) comment) \"HUB.acme.com\" 1; dkim=pass header.d=acme.com\r\n",
-          b"Authentication-Results:\r\n")
+          b"Authentication-Results:\r\n", b"Authentication-Results\r\n : hub.acme.com; spf=pass\r\n",
+          b"Received-SPF: pass (all is well)\r\n receiver=hub.acme.com; client-ip=192.0.2.1\r\n",
+          b"received-spf : pass receiver = \"HUB.acme.com\"\r\n",
+          b"Received-SPF: pass helo=\"receiver=mx.example.org\"; client-ip=192.0.2.1\r\n")
 OTHERS = (b"Subject: a subject\r\n", b"From: someone@example.org\r\n", b"X-Long: " + b"word " * 150 + b"\r\n",
-          b"Authentication-Results: mx.example.org; dkim=pass\r\n\theader.d=example.org\r\n", b"X-" + b"n" * 300 + b": x\r\n",
+          b"Authentication-Results: mx.example.org; dkim=pass\r\n\theader.d=example.org\r\n",
+          b"Received-SPF: pass (hub.acme.com: so it is) receiver=mx.example.org; client-ip=192.0.2.1\r\n", b"X-" + b"n" * 300 + b": x\r\n",
           b"Comments: $DNSBLSite: not a field\r\n $SPFResult: neither\r\n")
 
 
@@ -118,6 +122,31 @@ def test_a_large_header_is_cleaned_before_it_is_written_to_a_file(service, how):
 @pytest.mark.parametrize("how", ["data", "bdat"])
 def test_a_message_that_ends_in_its_header_is_cleaned(service, how):
     assert deliver(service, b"".join(FORGED) + OTHERS[0] + FORGED[0], how)[1].rstrip(b"\r\n") == OTHERS[0].rstrip(b"\r\n")
+
+
+@pytest.mark.parametrize("how", ["data", "octets", "bdat"])
+@pytest.mark.parametrize("odd", [b"X\r\n", b"no field, and words\r\n", b"X\x01: y\r\n", b": y\r\n", b"caf\xc3\xa9 : y\r\n",
+                                 b"Subject\r\n continued: y\r\n"])
+def test_a_line_that_is_no_field_hides_none_of_ours(service, odd, how):
+    """For some readers the header goes on behind it, up to the empty line."""
+    header, kept = made(5, random.Random(how))
+    sent, left = header + odd + b"".join(FORGED) + header, kept + odd + kept
+    body = b"\r\n" + b"".join(FORGED) + b"x\r\n"
+    assert deliver(service, sent + body, how)[1] == left + body
+
+
+def test_a_text_without_a_header_is_not_limited_like_one(service):
+    body = b"a line of a text without a header and without an empty line\r\n" * 8000
+    with Dialogue(service.port) as client:
+        client.begin(JANE)
+        assert client.data(body + b"$SPFResult: pass\r\n.\r\n").startswith("552")
+        client.begin(JANE)
+        assert client.data(body + b".\r\n").startswith("250")
+    service.wait_queue_empty()
+    found = service.mail("jdoe")
+    assert len(found) == 1 and found[0].replace(b"\r\n", b"\n").endswith(body.replace(b"\r\n", b"\n"))
+    for path in (pathlib.Path(service.folder) / "mail" / "jdoe").glob("[nc]*/*"):
+        path.unlink()
 
 
 def words(value):

@@ -1,8 +1,8 @@
 /*
  * test_open_sessions - a client's sessions are counted over all processes
  *
- * The last case plays several processes of smtpd with smtpd/limits.h's rules in miniature, messages under way in both directions, and
- * compares with the truth.
+ * The last cases play several processes of smtpd with smtpd/limits.h's rules in miniature, messages under way in both directions, and
+ * compare with the truth. The patience is none, so time_passes() ends it, and nothing else does.
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include <string.h>
+
+#include <event2/event.h>
 
 #include "common/base/attributes.h"
 #include "policy/open_sessions.h"
@@ -28,6 +30,7 @@ struct question {
 	size_t limit;
 };
 
+static struct event_base *base;
 static struct open_sessions *sessions;
 static struct process processes[3];
 
@@ -55,7 +58,8 @@ prepare(void **state)
 {
 	static const struct open_sessions_events events = { on_watch, on_decide };
 
-	sessions = open_sessions_new(&events);
+	base = event_base_new();
+	sessions = open_sessions_new(base, 0, &events);
 	for (unsigned i = 0; i < ARRAY_COUNT(processes); i++)
 		processes[i] = (struct process){ .process = open_sessions_add_process(sessions, &processes[i]) };
 	*state = NULL;
@@ -67,8 +71,15 @@ clean_up(void **state)
 {
 	open_sessions_free(&sessions);
 	open_sessions_free(&sessions);
+	event_base_free(base);
 	*state = NULL;
 	return 0;
+}
+
+static void
+time_passes(void)
+{
+	event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
 static void
@@ -216,6 +227,79 @@ nobody_can_have_fewer_sessions_than_none(void **state)
 	assert_int_equal(open_sessions_known(sessions, CLIENT), 3);
 }
 
+static void
+a_process_that_stands_still_is_not_waited_for_but_taken_in_when_it_tells(void **state)
+{
+	struct question first = { .limit = 6 }, second = { .limit = 6 }, third = { .limit = 6 };
+
+	(void)state;
+	open_sessions_ask(processes[0].process, CLIENT, &first);
+	tell_all(0, 2);
+	tell_all(1, 1);
+	assert_int_equal(first.decided, 0);
+	time_passes();
+	assert_int_equal(first.decided, 1);
+	assert_int_equal(first.sessions, 3);
+	open_sessions_ask(processes[1].process, CLIENT, &second);
+	assert_int_equal(second.decided, 1);
+	assert_int_equal(second.sessions, 4);
+	tell_all(2, 4);
+	assert_int_equal(open_sessions_known(sessions, CLIENT), 9);
+	open_sessions_ask(processes[1].process, CLIENT, &third);
+	assert_int_equal(third.sessions, 9);
+	assert_int_equal(open_sessions_known(sessions, CLIENT), 9);
+}
+
+/* Which are not open for it when it is asked what is. */
+static void
+sessions_that_a_process_was_granted_before_it_told_come_on_top(void **state)
+{
+	struct question question = { .limit = 9 };
+
+	(void)state;
+	open_sessions_ask(processes[2].process, CLIENT, &question);
+	tell_all(0, 1);
+	tell_all(1, 1);
+	time_passes();
+	assert_int_equal(question.decided, 1);
+	assert_int_equal(open_sessions_known(sessions, CLIENT), 3);
+	tell_all(2, 4);
+	assert_int_equal(open_sessions_known(sessions, CLIENT), 7);
+}
+
+static void
+what_a_process_says_before_it_tells_all_is_of_an_earlier_watch(void **state)
+{
+	struct question question = { .limit = 9 };
+
+	(void)state;
+	open_sessions_ask(processes[2].process, CLIENT, &question);
+	tell_all(0, 0);
+	tell_all(1, 0);
+	time_passes();
+	assert_int_equal(open_sessions_known(sessions, CLIENT), 1);
+	open_sessions_tell(processes[2].process, CLIENT, SESSIONS_CLOSED, 1);
+	open_sessions_tell(processes[2].process, CLIENT, SESSIONS_OPENED, 3);
+	assert_int_equal(open_sessions_known(sessions, CLIENT), 1);
+}
+
+/* Otherwise what it tells would be taken for the answer to a later watch. */
+static void
+a_watch_does_not_end_while_a_process_stands_still(void **state)
+{
+	struct question question = { .limit = 0 };
+
+	(void)state;
+	open_sessions_ask(processes[0].process, CLIENT, &question);
+	tell_all(0, 0);
+	tell_all(1, 0);
+	time_passes();
+	assert_int_equal(question.decided, 1);
+	assert_int_equal(open_sessions_watched(sessions), 1);
+	open_sessions_remove_process(&processes[2].process);
+	assert_int_equal(open_sessions_watched(sessions), 0);
+}
+
 /* ---- processes that take sessions by themselves, with messages under way ---- */
 
 enum { LIMIT = 8, SHARE = LIMIT / 3, SLOTS = 64 };
@@ -230,6 +314,7 @@ struct line {
 struct player {
 	struct session_process *process;
 	unsigned open, asked;
+	unsigned given_up;		/* questions that are not answered yet, the oldest ones; their sessions are open */
 	bool is_watched;
 	struct line to_policy, to_smtpd;
 };
@@ -295,9 +380,28 @@ hear_at_smtpd(struct player *player)
 			put(&player->to_policy, WORD_ALL, player->open);
 		return false;
 	}
+	if (player->given_up > 0) {
+		player->given_up--;
+		if (word == WORD_YES && player->is_watched)
+			put(&player->to_policy, WORD_CLOSED, 1);
+		return false;
+	}
 	player->asked--;
 	player->open += word == WORD_YES;
 	return word == WORD_NO;
+}
+
+/* Its oldest question waits no longer: the session is let in. */
+static void
+give_up(struct player *player)
+{
+	if (player->asked == 0)
+		return;
+	player->asked--;
+	player->given_up++;
+	player->open++;
+	if (player->is_watched)
+		put(&player->to_policy, WORD_OPENED, 1);
 }
 
 static void
@@ -342,7 +446,7 @@ static void
 the_limit_is_kept_whatever_is_under_way_and_nobody_is_refused_below_it(void **state)
 {
 	static const struct open_sessions_events events = { on_player_watch, on_player_decide };
-	struct open_sessions *open = open_sessions_new(&events);
+	struct open_sessions *open = open_sessions_new(base, 0, &events);
 	unsigned random = 7, refused = 0, most = 0, idle = 0;
 
 	(void)state;
@@ -392,6 +496,58 @@ the_limit_is_kept_whatever_is_under_way_and_nobody_is_refused_below_it(void **st
 	open_sessions_free(&open);
 }
 
+/* Each in turn stands still for a while, which is longer than anybody is waited for. */
+static void
+what_is_known_becomes_true_again_after_processes_stood_still(void **state)
+{
+	static const struct open_sessions_events events = { on_player_watch, on_player_decide };
+	struct open_sessions *open = open_sessions_new(base, 0, &events);
+	unsigned random = 7, refused = 0, most = 0, idle = 0, given_up = 0;
+
+	(void)state;
+	memset(players, 0, sizeof(players));
+	for (unsigned i = 0; i < 3; i++)
+		players[i].process = open_sessions_add_process(open, &players[i]);
+	for (unsigned step = 0; step < 300000; step++) {
+		struct player *player;
+		unsigned draw;
+
+		random = random * 1103515245 + 12345;
+		draw = random >> 16;
+		player = &players[draw % 3];
+		if (draw % 97 == 0)
+			time_passes();
+		if (player == &players[step / 100 % 4 % 3] && step / 100 % 4 < 3)
+			continue;
+		if (draw / 3 % 16 < 6) {
+			hear_at_policy(player);
+		} else if (draw / 3 % 16 < 12) {
+			refused += hear_at_smtpd(player);
+		} else if (draw / 3 % 16 < 13) {
+			given_up += player->asked > 0;
+			give_up(player);
+		} else if (player->to_policy.count < SLOTS / 2 && player->given_up < SLOTS / 4) {
+			come_or_go(player, (draw / 48) % 4 > step / 500 % 3);
+		}
+		if (open_everywhere() > most)
+			most = open_everywhere();
+		if (step % 500 != 499)
+			continue;
+		hear_everything();
+		assert_int_equal(open_sessions_known(open, CLIENT), open_sessions_is_watched(open, CLIENT) ? open_everywhere() : 0);
+		idle += !open_sessions_is_watched(open, CLIENT);
+		while (step % 1000 == 999 && open_everywhere() > 0) {
+			come_or_go(&players[draw++ % 3], false);
+			hear_everything();
+		}
+	}
+	assert_true(most > LIMIT);
+	assert_true(refused > 100);
+	assert_true(given_up > 100);
+	assert_true(idle > 0);
+	open_sessions_free(&open);
+}
+
 int
 main(void)
 {
@@ -404,7 +560,12 @@ main(void)
 		CASE(a_process_that_goes_takes_its_sessions_and_questions_with_it),
 		CASE(a_process_that_came_later_is_asked_before_the_next_session),
 		CASE(nobody_can_have_fewer_sessions_than_none),
+		CASE(a_process_that_stands_still_is_not_waited_for_but_taken_in_when_it_tells),
+		CASE(sessions_that_a_process_was_granted_before_it_told_come_on_top),
+		CASE(what_a_process_says_before_it_tells_all_is_of_an_earlier_watch),
+		CASE(a_watch_does_not_end_while_a_process_stands_still),
 		CASE(the_limit_is_kept_whatever_is_under_way_and_nobody_is_refused_below_it),
+		CASE(what_is_known_becomes_true_again_after_processes_stood_still),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

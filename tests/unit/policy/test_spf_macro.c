@@ -106,6 +106,26 @@ test_what_would_grow_without_end_is_no_expansion(void **state UNUSED)
 }
 
 static void
+test_what_would_take_long_to_make_is_no_expansion_however_short_it_is(void **state UNUSED)
+{
+	static char sender[321], text[7 * 1900 + 1];
+	struct spf_macro_values kept = values;
+	struct buffer out = BUFFER_INITIALIZER(0);
+	size_t i;
+
+	for (i = 0; i + 1 < sizeof(sender); i++)
+		sender[i] = i % 2 == 0 ? 'a' : '.';
+	for (i = 0; i + 1 < sizeof(text); i += 7)
+		memcpy(text + i, "%{s1.-}", 7);
+	values.sender = sender;
+	assert_false(spf_macro_expand(text_of(text), &values, &out));
+	text[7 * 25] = '\0';
+	assert_true(spf_macro_expand(text_of(text), &values, &out));
+	buffer_free(&out);
+	values = kept;
+}
+
+static void
 test_names_are_cut_from_the_left_to_253_octets(void **state UNUSED)
 {
 	char long_name[400] = "", name[SPF_NAME_SIZE];
@@ -162,6 +182,7 @@ main(void)
 		cmocka_unit_test(test_an_ipv6_client_is_nibbles_for_i_and_readable_for_c),
 		cmocka_unit_test(test_empty_parts_and_delimiters_at_the_ends_stay),
 		cmocka_unit_test(test_what_would_grow_without_end_is_no_expansion),
+		cmocka_unit_test(test_what_would_take_long_to_make_is_no_expansion_however_short_it_is),
 		cmocka_unit_test(test_names_are_cut_from_the_left_to_253_octets),
 		cmocka_unit_test(test_what_cannot_be_asked_for_is_no_name),
 		cmocka_unit_test(test_octets_that_mean_something_else_are_escaped_in_a_question),

@@ -4,6 +4,7 @@
  * docs/reference/hostile-inputs.md.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,6 +20,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/memory.h"
+#include "common/base/wire.h"
 #include "common/ipc/dns.h"
 #include "common/log/log.h"
 #include "policy/spf_evaluate.h"
@@ -38,12 +40,16 @@ struct scene {
 	struct channel *resolver;	/* our end: we are the resolver */
 	unsigned asked;			/* questions that reached it */
 	bool is_silent;
+	const char *record;		/* of every name */
+	uint32_t ttl;			/* of a.test; the others' is an hour */
+	unsigned refused;		/* verdicts that say that too many ask for much */
 	unsigned answered;		/* verdicts */
 	struct spf_answer last;
 	char text[512];
 };
 
 static char logged[4096];
+static volatile int knows_something;	/* of strangers; a child must not */
 
 static void
 take_log(enum log_event_number event, int64_t wall_ms UNUSED, const char *const *values, unsigned count)
@@ -68,6 +74,8 @@ misbehave(const char *how, struct buffer *reply)
 		__builtin_trap();
 	if (strcmp(how, "leave.test") == 0)
 		_exit(3);
+	if (strcmp(how, "look.test") == 0)
+		_exit(knows_something ? 4 : 5);
 	while (strcmp(how, "compute.test") == 0 && forever != 0)
 		forever |= 1;
 	if (strcmp(how, "stop.test") == 0)
@@ -88,6 +96,21 @@ misbehave(const char *how, struct buffer *reply)
 	return true;
 }
 
+/* Wants everything at once, so that what it is told is held and not passed on. */
+static void
+hoard(const struct spf_request *request, unsigned large, struct buffer *reply)
+{
+	struct spf_reply wants = { .wanted_count = large + 1 };
+	unsigned i;
+
+	for (i = 0; i <= large; i++) {
+		wants.wanted[i].kind = DNS_A;
+		snprintf(wants.wanted[i].name, SPF_NAME_SIZE, i < large ? "large%u.test" : "silent%u.test", i);
+	}
+	if (request->answers.count == 0)
+		spf_reply_put(reply, &wants);
+}
+
 static bool
 compute(const void *data, size_t length, struct buffer *reply)
 {
@@ -103,22 +126,60 @@ compute(const void *data, size_t length, struct buffer *reply)
 		snprintf(repeated.wanted[0].name, SPF_NAME_SIZE, "n%zu.test", request.answers.count);
 		spf_reply_put(reply, &repeated);
 	}
+	if (strcmp(request.helo, "hoard.test") == 0)
+		hoard(&request, 4, reply);
+	if (strcmp(request.helo, "hoard-less.test") == 0)
+		hoard(&request, 1, reply);
+	if (strcmp(request.helo, "hoard-more.test") == 0)
+		hoard(&request, 5, reply);
 	spf_answers_free(&request.answers);
 	return misbehave(helo, reply) && (reply->length > 0 || spf_evaluate_packed(data, length, reply));
 }
 
 /* ---- the scene -------------------------------------------------------------------------------- */
 
+/* The addresses of large*.test, as many as an answer has room for; our client's is the one of first.test, an MX host of mx.test. */
+static void
+fill_answer(const struct dns_question *question, struct buffer *records, struct dns_answer *answer)
+{
+	bool is_large = strncmp(question->name, "large", strlen("large")) == 0;
+	bool is_first = strcmp(question->name, "first.test") == 0;
+
+	if (question->kind == DNS_MX) {
+		assert_true(wire_put_u16(records, 1) && wire_put_string(records, "first.test"));
+		assert_true(wire_put_u16(records, 2) && wire_put_string(records, "silent.test"));
+		answer->count = 2;
+	} else if (question->kind == DNS_A && (is_large || is_first)) {
+		do
+			assert_true(wire_put_bytes(records, is_large ? "\12\0\0\1" : "\300\0\2\1", 4));
+		while (++answer->count < (is_large ? IPC_DATA_MAX / 8 : 1));
+	} else {
+		return;
+	}
+	answer->outcome = DNS_FOUND;
+	answer->records = (struct bytes){ records->data, records->length };
+}
+
 static void
 answer_question(void *context, struct channel *channel, const struct dns_question *question)
 {
-	static const char record[] = "\x0b\0\0\0v=spf1 -all";
 	struct scene *scene = context;
+	struct buffer record = BUFFER_INITIALIZER(0);
+	struct dns_answer answer = { .id = question->id, .outcome = DNS_NO_NAME, .text = "", .ttl = 3600 };
 
 	scene->asked++;
-	if (!scene->is_silent)
-		send_dns_answer(channel, &(struct dns_answer){ .id = question->id, .outcome = DNS_FOUND, .count = 1,
-		    .records = { record, sizeof(record) - 1 }, .text = "" });
+	if (question->kind == DNS_TXT) {
+		assert_true(wire_put_bytes(&record, scene->record, strlen(scene->record)));
+		answer.outcome = DNS_FOUND;
+		answer.count = 1;
+		answer.records = (struct bytes){ record.data, record.length };
+	}
+	fill_answer(question, &record, &answer);
+	if (strcmp(question->name, "a.test") == 0)
+		answer.ttl = scene->ttl;
+	if (!scene->is_silent && strncmp(question->name, "silent", strlen("silent")) != 0 && question->kind != DNS_PTR)
+		send_dns_answer(channel, &answer);
+	buffer_free(&record);
 }
 
 static void
@@ -141,6 +202,8 @@ set_up(void **state)
 
 	logged[0] = '\0';
 	log_set_sink(take_log);
+	scene->record = "v=spf1 -all";
+	scene->ttl = 200;
 	scene->base = event_base_new();
 	scene->verdicts = spf_verdicts_new(scene->base, compute);
 	spf_verdicts_configure(scene->verdicts, PATIENCE_MS, "hub.acme.com");
@@ -168,6 +231,7 @@ take_verdict(void *owner, const struct spf_answer *answer)
 
 	scene->answered++;
 	scene->last = *answer;
+	scene->refused += strstr(answer->text, "too many records") != NULL;
 	snprintf(scene->text, sizeof(scene->text), "%s", answer->text);
 }
 
@@ -227,6 +291,51 @@ test_each_way_to_misbehave_costs_the_identity_in_hand_and_no_other(void **state)
 }
 
 static void
+test_an_evaluator_that_replaces_another_knows_nothing_of_what_went_on_meanwhile(void **state)
+{
+	struct scene *scene = *state;
+	unsigned i;
+
+	knows_something = 1;
+	for (i = 0; i < 2; i++) {
+		logged[0] = '\0';
+		ask(scene, "look.test", "user@a.test");
+		wait_until(scene, &scene->answered, i + 1);
+		assert_non_null(strstr(logged, "status 5"));
+	}
+	knows_something = 0;
+}
+
+static void
+kill_children(void)
+{
+	char path[64];
+	FILE *children;
+	int child;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	children = fopen(path, "re");
+	assert_non_null(children);
+	while (fscanf(children, "%d", &child) == 1)
+		assert_int_equal(kill(child, SIGKILL), 0);
+	fclose(children);
+}
+
+static void
+test_with_every_child_killed_there_are_verdicts_again_soon(void **state)
+{
+	struct scene *scene = *state;
+	unsigned answered = 0;
+
+	kill_children();
+	do {
+		ask(scene, "a.test", "");
+		wait_until(scene, &scene->answered, ++answered);
+	} while (scene->last.helo != SPF_VERDICT_FAIL && answered < 4);
+	assert_int_equal(scene->last.helo, SPF_VERDICT_FAIL);
+}
+
+static void
 test_an_evaluator_that_stands_still_is_replaced_in_time(void **state)
 {
 	struct scene *scene = *state;
@@ -278,7 +387,83 @@ test_silence_is_a_temporary_error_at_the_deadline(void **state)
 	ask(scene, "single-word", "user@[192.0.2.1]");
 	wait_until(scene, &scene->answered, 2);
 	assert_int_equal(scene->last.helo, SPF_VERDICT_TEMPERROR);
-	assert_string_equal(scene->text, "the DNS did not answer in time");
+	assert_string_equal(scene->text, "the DNS does not answer about b.test");
+}
+
+static void
+test_what_is_certain_at_the_deadline_is_the_verdict_and_for_once(void **state)
+{
+	static const struct { const char *record; enum spf_verdict verdict; const char *text; } expected[] = {
+		{ "v=spf1 -all exp=silent.test", SPF_VERDICT_FAIL, "" },		/* no explanation */
+		{ "v=spf1 -all exp=%{p}.x.test", SPF_VERDICT_FAIL, "" },		/* nor the name for it */
+		{ "v=spf1 mx:mx.test -all", SPF_VERDICT_PASS, "" },			/* one host of two */
+		{ "v=spf1 ptr -all", SPF_VERDICT_FAIL, "" },				/* RFC 7208 section 5.5 */
+		{ "v=spf1 ptr a:first.test -all", SPF_VERDICT_TEMPERROR, "the DNS did not answer in time" },
+		{ "v=spf1 a:silent.test -all", SPF_VERDICT_TEMPERROR, "the DNS does not answer about silent.test" },
+	};
+	struct scene *scene = *state;
+	size_t i;
+
+	spf_verdicts_configure(scene->verdicts, 1000, "hub.acme.com");
+	for (i = 0; i < ARRAY_COUNT(expected); i++) {
+		scene->record = expected[i].record;
+		ask(scene, "b.test", "");
+		wait_until(scene, &scene->answered, (unsigned)i + 1);
+		if (scene->last.helo != expected[i].verdict || strcmp(scene->text, expected[i].text) != 0)
+			fail_msg("%s: %d %s", expected[i].record, scene->last.helo, scene->text);
+		assert_int_equal(scene->last.lifetime, 0);
+	}
+}
+
+/* ---- what the answers take -------------------------------------------------------------------- */
+
+static size_t
+octets_held(const struct scene *scene)
+{
+	struct buffer lines = BUFFER_INITIALIZER(0);
+	const char *found;
+	size_t octets;
+
+	spf_verdicts_status(scene->verdicts, &lines);
+	found = strstr(buffer_text(&lines), "answer_octets=");
+	assert_non_null(found);
+	octets = strtoul(found + strlen("answer_octets="), NULL, 10);
+	buffer_free(&lines);
+	return octets;
+}
+
+static void
+test_a_record_that_asks_for_more_than_an_evaluation_may_hold_is_an_error(void **state)
+{
+	struct scene *scene = *state;
+
+	ask(scene, "hoard-more.test", "");
+	wait_until(scene, &scene->answered, 1);
+	assert_int_equal(scene->last.helo, SPF_VERDICT_PERMERROR);
+	assert_int_equal(octets_held(scene), 0);
+}
+
+static void
+test_many_checks_together_hold_no_more_than_the_limit_and_small_ones_go_on(void **state)
+{
+	struct scene *scene = *state;
+	deadline_t deadline = deadline_after_ms(2 * PATIENCE_MS);
+	unsigned i;
+
+	spf_verdicts_configure(scene->verdicts, 10 * PATIENCE_MS, "hub.acme.com");
+	for (i = 0; i < 300; i++)
+		ask(scene, "hoard.test", "user@b.test");
+	wait_until(scene, &scene->refused, 10);
+	assert_in_range(octets_held(scene), SPF_OCTETS_MAX / 2, SPF_OCTETS_MAX);
+	for (i = 0; i < 100; i++)
+		ask(scene, "hoard-less.test", "user@b.test");
+	while (octets_held(scene) <= SPF_OCTETS_MAX && !deadline_passed(deadline))
+		event_base_loop(scene->base, EVLOOP_ONCE);
+	i = scene->answered;
+	ask(scene, "a.test", "");
+	while (scene->last.helo != SPF_VERDICT_FAIL)
+		wait_until(scene, &scene->answered, ++i);
+	assert_in_range(octets_held(scene), SPF_OCTETS_MAX, SPF_OCTETS_MAX + 200 * SPF_OCTETS_ASSURED);
 }
 
 static void
@@ -311,18 +496,75 @@ test_more_checks_than_are_under_way_at_a_time_are_all_answered(void **state)
 	assert_int_equal(scene->last.mail, SPF_VERDICT_FAIL);
 }
 
+/* How long a verdict about a@a.test, who says b.test, lasts. */
+static uint32_t
+lifetime_with(struct scene *scene, const char *record, uint32_t ttl)
+{
+	unsigned answered = scene->answered;
+
+	scene->record = record;
+	scene->ttl = ttl;
+	ask(scene, "b.test", "a@a.test");
+	wait_until(scene, &scene->answered, answered + 1);
+	return scene->last.lifetime;
+}
+
+static void
+test_a_verdict_lasts_as_long_as_the_shortest_answer_that_it_rests_on(void **state)
+{
+	struct scene *scene = *state;
+
+	assert_int_equal(lifetime_with(scene, "v=spf1 -all", 200), 200);
+	assert_int_equal(lifetime_with(scene, "v=spf1 -all", 0), 0);
+	assert_int_equal(lifetime_with(scene, "v=spf1 -all", 864000), SPF_LIFETIME_MAX);
+	assert_int_equal(lifetime_with(scene, "v=spf1 a:nobody.test -all", 3600), SPF_LIFETIME_NOTHING_MAX);
+	assert_int_equal(lifetime_with(scene, "v=spf1 exists:%{i}.%{d}.%{h}.c.test -all", 200), 200);
+}
+
+static void
+test_a_verdict_that_may_differ_for_another_sender_or_later_is_for_once(void **state)
+{
+	static const char *const records[] = { "v=spf1 exists:%{l}.c.test -all", "v=spf1 exists:%{S}.c.test -all",
+		"v=spf1 -all exp=%{t}.c.test" };
+	struct scene *scene = *state;
+	size_t i;
+
+	for (i = 0; i < ARRAY_COUNT(records); i++)
+		if (lifetime_with(scene, records[i], 200) != 0)
+			fail_msg("%s: %u s", records[i], scene->last.lifetime);
+}
+
+static void
+test_a_temporary_error_is_for_once(void **state)
+{
+	struct scene *scene = *state;
+
+	ask(scene, "crash.test", "user@a.test");
+	wait_until(scene, &scene->answered, 1);
+	assert_int_equal(scene->last.helo, SPF_VERDICT_TEMPERROR);
+	assert_int_equal(scene->last.lifetime, 0);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_the_null_sender_has_the_verdict_of_helo, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_each_way_to_misbehave_costs_the_identity_in_hand_and_no_other, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_an_evaluator_that_replaces_another_knows_nothing_of_what_went_on_meanwhile, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_with_every_child_killed_there_are_verdicts_again_soon, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_evaluator_that_stands_still_is_replaced_in_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_questions_without_end_are_an_error_of_the_record, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_new_resolver_is_asked_what_the_old_one_left_unanswered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_silence_is_a_temporary_error_at_the_deadline, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_is_certain_at_the_deadline_is_the_verdict_and_for_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_record_that_asks_for_more_than_an_evaluation_may_hold_is_an_error, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_many_checks_together_hold_no_more_than_the_limit_and_small_ones_go_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_those_who_no_longer_wait_are_forgotten_at_every_stage, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_more_checks_than_are_under_way_at_a_time_are_all_answered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_verdict_lasts_as_long_as_the_shortest_answer_that_it_rests_on, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_verdict_that_may_differ_for_another_sender_or_later_is_for_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_temporary_error_is_for_once, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

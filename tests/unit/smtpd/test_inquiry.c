@@ -596,7 +596,79 @@ an_international_domain_is_asked_as_a_labels(void **state)
 	assert_string_equal(scene->questions[0].name, "xn--mnchen-3ya.example");
 }
 
+/* Asks about a sender; the questions that went to resolver and policy for it. */
+static size_t
+questions_about(enum fact fact, const char *text, struct answered *answered)
+{
+	struct known_sender sender = { .facts.address = &sender.address };
+	struct error error = ERROR_INITIALIZER;
+	size_t before = scene->question_count + scene->spf_questions;
+
+	*answered = (struct answered){ 0 };
+	assert_int_equal(address_parse(text, strlen(text), 0, &sender.address, &error), 0);
+	if (ask(fact, &sender.facts, answered) == NULL)
+		return 0;
+	turn_until(scene->question_count + scene->spf_questions > before);
+	return scene->question_count + scene->spf_questions - before;
+}
+
+static void
+what_the_dns_said_of_a_senders_domain_is_remembered(void **state)
+{
+	struct answered answered;
+
+	(void)state;
+	assert_int_equal(questions_about(FACT_SENDER_DOMAIN, "a@gone.example", &answered), 1);
+	answer_dns(0, DNS_NO_NAME, NULL, 0);
+	turn_until(answered.count == 1);
+	assert_int_equal(questions_about(FACT_SENDER_DOMAIN, "b@GONE.example", &answered), 0);
+	assert_int_equal(answered.answer.sender_domain, SENDER_DOMAIN_MISSING);
+	assert_int_equal(questions_about(FACT_SENDER_DOMAIN, "a@silent.example", &answered), 1);
+	answer_dns(1, DNS_NO_ANSWER, NULL, 0);
+	turn_until(answered.count == 1);
+	assert_int_equal(questions_about(FACT_SENDER_DOMAIN, "a@silent.example", &answered), 1);
+}
+
 /* ---- policy ---- */
+
+static void
+answer_spf(uint32_t lifetime, struct answered *answered)
+{
+	assert_true(send_spf_answer(scene->policy, &(struct spf_answer){ .id = scene->rate.id, .helo = SPF_VERDICT_PASS,
+	    .mail = SPF_VERDICT_FAIL, .lifetime = lifetime, .text = "not from there" }));
+	turn_until(answered->count == 1);
+}
+
+static void
+a_verdict_is_remembered_for_the_client_its_helo_and_the_domain(void **state)
+{
+	struct answered answered;
+
+	(void)state;
+	assert_int_equal(questions_about(FACT_SPF, "a@theirs.example", &answered), 1);
+	answer_spf(600, &answered);
+	assert_int_equal(questions_about(FACT_SPF, "b@Theirs.Example", &answered), 0);
+	assert_int_equal(answered.answer.spf.helo, SPF_VERDICT_PASS);
+	assert_int_equal(answered.answer.spf.mail, SPF_VERDICT_FAIL);
+	assert_string_equal(answered.text, "not from there");
+	assert_int_equal(questions_about(FACT_SPF, "a@others.example", &answered), 1);
+	scene->client.facts.helo = "other.example";
+	assert_int_equal(questions_about(FACT_SPF, "a@theirs.example", &answered), 1);
+	scene->client.facts.helo = "client.example";
+	scene->client.facts.address_text = "192.0.2.8";
+	assert_int_equal(questions_about(FACT_SPF, "a@theirs.example", &answered), 1);
+}
+
+static void
+a_verdict_for_once_is_asked_about_again(void **state)
+{
+	struct answered answered;
+
+	(void)state;
+	assert_int_equal(questions_about(FACT_SPF, "a@theirs.example", &answered), 1);
+	answer_spf(0, &answered);
+	assert_int_equal(questions_about(FACT_SPF, "a@theirs.example", &answered), 1);
+}
 
 static void
 answer_rate(bool exceeded, const char *rule)
@@ -651,6 +723,50 @@ spf_is_asked_about_helo_and_sender(void **state)
 	assert_int_equal(answered.answer.spf.helo, SPF_VERDICT_PASS);
 	assert_int_equal(answered.answer.spf.mail, SPF_VERDICT_TEMPERROR);
 	assert_string_equal(answered.text, "why");
+}
+
+static void
+spf_questions_without_an_answer_leave_credits_for_the_others(void **state)
+{
+	struct answered answered = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 1500; i++) {
+		struct known_sender sender = { .facts.address = &sender.address };
+		struct error error = ERROR_INITIALIZER;
+		char text[40];
+
+		snprintf(text, sizeof(text), "s@d%u.example", i);
+		assert_int_equal(address_parse(text, strlen(text), 0, &sender.address, &error), 0);
+		assert_non_null(ask(FACT_SPF, &sender.facts, &(struct answered){ 0 }));
+	}
+	turn_until(scene->spf_questions > 0);
+	settle();
+	assert_in_range(scene->spf_questions, 100, 1000);
+	assert_non_null(ask(FACT_MESSAGE_RATE, NULL, &answered));
+	turn_until(scene->rates == 1);
+	answer_rate(false, "");
+	turn_until(answered.count == 1);
+}
+
+static void
+forgotten_spf_questions_give_their_places_back_when_they_are_answered(void **state)
+{
+	struct known_sender sender = { .facts.address = &sender.address };
+	struct error error = ERROR_INITIALIZER;
+
+	(void)state;
+	for (unsigned i = 0; i < 1500; i++) {
+		struct answered answered = { 0 };
+		struct inquiry *inquiry;
+
+		assert_int_equal(address_parse("s@theirs.example", 16, 0, &sender.address, &error), 0);
+		inquiry = ask(FACT_SPF, &sender.facts, &answered);
+		turn_until(scene->spf_questions == i + 1);
+		inquiry_forget(&inquiry);
+		assert_true(send_spf_answer(scene->policy, &(struct spf_answer){ .id = scene->rate.id, .text = "" }));
+		settle();
+	}
 }
 
 static struct in6_addr
@@ -869,6 +985,11 @@ main(void)
 		CASE(the_memory_of_clients_is_bounded),
 		CASE(a_senders_domain_exists_with_an_mx_or_an_address),
 		CASE(an_international_domain_is_asked_as_a_labels),
+		CASE(what_the_dns_said_of_a_senders_domain_is_remembered),
+		CASE(a_verdict_is_remembered_for_the_client_its_helo_and_the_domain),
+		CASE(a_verdict_for_once_is_asked_about_again),
+		CASE(spf_questions_without_an_answer_leave_credits_for_the_others),
+		CASE(forgotten_spf_questions_give_their_places_back_when_they_are_answered),
 		CASE(rates_are_asked_by_kind_and_answered_with_the_setting),
 		CASE(spf_is_asked_about_helo_and_sender),
 		CASE(a_crowded_session_says_so),

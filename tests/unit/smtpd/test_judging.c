@@ -84,6 +84,30 @@ a_client_is_judged_once_a_session(void **state)
 }
 
 static void
+nobody_is_asked_about_a_recipient_beyond_the_limit(void **state)
+{
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture);
+	assert_true(fixture_set(&fixture, "maximum_recipients_per_message", "2"));
+	assert_true(fixture_set(&fixture, "client_recipient_rate", "1000"));
+	fixture_open(&fixture);
+	say(&fixture, "EHLO c\r\nMAIL FROM:<s@theirs.example>\r\nRCPT TO:<alice@ours.example>\r\nRCPT TO:<bob@ours.example>\r\n", "250 ");
+	assert_int_equal(fixture.asked[FACT_DIRECTORY], 2);
+	assert_int_equal(fixture.asked[FACT_RECIPIENT_RATE], 2);
+	say(&fixture, "RCPT TO:<user3@ours.example>\r\n", "452 4.5.3 ");
+	say(&fixture, "RCPT TO:<nobody@ours.example>\r\n", "452 4.5.3 ");
+	say(&fixture, "RCPT TO:<a@elsewhere.example>\r\n", "452 4.5.3 ");
+	assert_int_equal(fixture.asked[FACT_DIRECTORY], 2);
+	assert_int_equal(fixture.asked[FACT_RECIPIENT_RATE], 2);
+	say(&fixture, "RCPT TO:<ALICE@ours.example>\r\n", "250 ");
+	say(&fixture, "DATA\r\nSubject: x\r\n\r\nhello\r\n.\r\n", "250 ");
+	assert_int_equal(fixture.envelope.recipient_count, 2);
+	end(&fixture);
+}
+
+static void
 with_everything_off_nobody_is_asked(void **state)
 {
 	struct fixture fixture;
@@ -349,6 +373,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_client_is_judged_once_a_session),
+		cmocka_unit_test(nobody_is_asked_about_a_recipient_beyond_the_limit),
 		cmocka_unit_test(with_everything_off_nobody_is_asked),
 		cmocka_unit_test(somebody_who_authenticated_since_is_judged_anew),
 		cmocka_unit_test(a_local_user_is_subject_to_no_control_of_clients),

@@ -46,7 +46,6 @@ all_together_have_one(void **state)
 		struct in6_addr address = client(i), late = client(5000 + i);
 
 		assert_int_equal(limits_enter(limits, &late, 1000, 1), LIMITS_TOO_MANY);
-		limits_leave(limits, &late);
 		limits_leave(limits, &address);
 		assert_int_equal(limits_enter(limits, &late, 1000, 1), LIMITS_ENTERED);
 	}
@@ -121,6 +120,22 @@ a_refused_session_is_one_of_all_but_not_of_its_client(void **state)
 	limits_free(&limits);
 }
 
+/* Whatever was thought of it in between: a place that is lost is lost until the process ends. */
+static void
+a_session_that_ended_is_one_less_of_all_even_when_its_client_has_none(void **state)
+{
+	struct limits *limits = limits_new();
+	struct in6_addr one = client(1);
+
+	(void)state;
+	limits_enter(limits, &one, 1, 1);
+	limits_refuse(limits, &one);
+	limits_leave(limits, &one);
+	assert_int_equal(limits_sessions(limits), 0);
+	assert_int_equal(limits_enter(limits, &one, 1, 1), LIMITS_ENTERED);
+	limits_free(&limits);
+}
+
 int
 main(void)
 {
@@ -130,6 +145,7 @@ main(void)
 		cmocka_unit_test(a_client_is_crowded_from_its_share_on_or_when_it_is_watched),
 		cmocka_unit_test(what_policy_is_asked_about_is_not_open),
 		cmocka_unit_test(a_refused_session_is_one_of_all_but_not_of_its_client),
+		cmocka_unit_test(a_session_that_ended_is_one_less_of_all_even_when_its_client_has_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

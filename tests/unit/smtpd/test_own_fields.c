@@ -16,6 +16,8 @@
 #define TAG_3 "$SPFResult:pass\r\n"
 #define RESULTS "Authentication-Results: " NAME "; spf=pass\r\n\tsmtp.mailfrom=a@b.example\r\n"
 #define OTHERS "Authentication-Results: mx.theirs.example; dkim=pass header.d=b.example\r\n"
+#define SPF "Received-SPF: pass (all is well)\r\n\treceiver=" NAME "; client-ip=192.0.2.1\r\n"
+#define OTHERS_SPF "Received-SPF: pass receiver=mx.theirs.example; client-ip=192.0.2.1\r\n"
 
 /* Whether a header of this one field is empty afterwards. */
 static bool
@@ -24,7 +26,8 @@ is_removed(const char *field)
 	struct buffer data = BUFFER_INITIALIZER(0);
 	size_t length = strlen(field), removed;
 
-	assert_int_equal(own_fields_may_begin(field, length < 30 ? length : 30), strncasecmp(field, "auth", 4) == 0 || field[0] == '$');
+	assert_int_equal(own_fields_may_begin(field, length < 30 ? length : 30), strncasecmp(field, "auth", 4) == 0 ||
+	    strncasecmp(field, "received-spf", 12) == 0 || field[0] == '$');
 	buffer_append(&data, field, length);
 	removed = own_fields_remove(&data, 0, length, NAME);
 	assert_int_equal(data.length + removed, length);
@@ -38,7 +41,7 @@ static void
 tags_go_in_every_spelling(void **state)
 {
 	static const char *const fields[] = { TAG_1, TAG_2, TAG_3, "$dnsblsite:\r\n", "$DNSBLSITE:x\r\n\ty\r\n z\r\n",
-		"$SPFRESULT    : x\r\n" };
+		"$SPFRESULT    : x\r\n", "$SPFResult\r\n : x\r\n", "$SPFResult \r\n\t\r\n :x\r\n", "$SPFResult\f:x\r\n" };
 	static const char *const others[] = { "X-$DNSBLSite: x\r\n", "DNSBLSite: x\r\n", "Subject: $DNSBLSite: x\r\n",
 		"Subject: x\r\n $DNSBLSite: bl.example\r\n" };
 
@@ -51,6 +54,7 @@ tags_go_in_every_spelling(void **state)
 	}
 	assert_false(own_fields_may_begin("$DNSBLSiteX: x", 14));
 	assert_false(own_fields_may_begin("$DNSBLSit", 9));
+	assert_true(own_fields_may_begin("$DNSBLSite", 10));
 }
 
 /* RFC 8601 section 2.2, and what readers that are less strict may take for it. */
@@ -79,6 +83,7 @@ results_go_that_speak_in_our_name(void **state)
 		{ " (never ends " NAME "; none", true },
 		{ " (never ends \\", true },
 		{ " \"" NAME, true },
+		{ " \"\"; spf=pass", true },
 		{ " \"mx.theirs.example; none", true },
 		{ " mx.theirs.example; spf=pass", false },
 		{ " " NAME ".theirs.example; none", false },
@@ -102,6 +107,57 @@ results_go_that_speak_in_our_name(void **state)
 			fail_msg("%s", field);
 	}
 	assert_false(own_fields_may_begin("ARC-Authentication-Results: i=1; " NAME, 40));
+}
+
+/* RFC 7208 section 9.1: whoever receiver= names speaks, and without one it could be us. */
+static void
+spf_goes_that_speaks_in_our_name(void **state)
+{
+	static const struct {
+		const char *value;
+		bool is_ours;
+	} cases[] = {
+		{ " pass receiver=" NAME "; client-ip=192.0.2.1", true },
+		{ " pass receiver=\"" NAME "\"; client-ip=192.0.2.1", true },
+		{ " pass (mx.theirs.example: (yes)) client-ip=192.0.2.1;\r\n RECEIVER = (us) Hub.Ours.Example.", true },
+		{ "pass;receiver=" NAME, true },
+		{ " pass receiver\r\n\t=\r\n\t" NAME "(x)", true },
+		{ " pass client-ip=192.0.2.1; identity=mailfrom", true },
+		{ " pass", true },
+		{ "", true },
+		{ " pass (receiver=mx.theirs.example)", true },
+		{ " pass helo=\"receiver=mx.theirs.example\"", true },
+		{ " pass helo=\"a\\\"; receiver=mx.theirs.example; x=\"", true },
+		{ " pass receiver=", true },
+		{ " pass receiver=; helo=mx.theirs.example", true },
+		{ " pass receiver=\"\"", true },
+		{ " pass receiver mx.theirs.example", true },
+		{ " pass receiver=mx.theirs.example; receiver=" NAME, true },
+		{ " pass receiver=" NAME "; receiver=mx.theirs.example", true },
+		{ " pass (never ends receiver=mx.theirs.example", true },
+		{ " pass receiver=mx.theirs.example; helo=\"never ends", true },
+		{ " pass receiver=mx.theirs.example; \"never ends", true },
+		{ " pass receiver=mx.theirs.example; client-ip=192.0.2.1", false },
+		{ " pass (" NAME ") receiver=\"mx.theirs.example\"", false },
+		{ " pass receiver=<UNKNOWN>", false },
+		{ " pass helo=" NAME "; receiver=" NAME ".theirs.example", false },
+		{ " pass helo=\"; receiver=" NAME "\";\r\n receiver=x" NAME, false },
+		{ " receiver=mx.theirs.example; pass; x-receiver=" NAME, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		char field[256];
+
+		snprintf(field, sizeof(field), "Received-SPF:%s\r\n", cases[i].value);
+		if (is_removed(field) != cases[i].is_ours)
+			fail_msg("%s", field);
+		snprintf(field, sizeof(field), "RECEIVED-spf\r\n \t:%s\r\n", cases[i].value);
+		if (is_removed(field) != cases[i].is_ours)
+			fail_msg("%s", field);
+	}
+	assert_false(own_fields_may_begin("Received: from x", 16));
+	assert_false(own_fields_may_begin("X-Received-SPF: pass", 20));
 }
 
 static void
@@ -138,7 +194,16 @@ static const struct message messages[] = {
 	{ "no body, nothing else", RESULTS, "" },
 	{ "no header", "hello\r\n\r\n" TAG_1, "hello\r\n\r\n" TAG_1 },
 	{ "an mbox's line first", "From a@b.example Sun\r\n" TAG_1 "Subject: x\r\n\r\nhello\r\n", "From a@b.example Sun\r\nSubject: x\r\n\r\nhello\r\n" },
-	{ "a line that ends the header without being empty", TAG_1 "this is no field\r\n" TAG_3 "\r\nhello\r\n", "this is no field\r\n" TAG_3 "\r\nhello\r\n" },
+	{ "SPF of us and of others", SPF "Subject: x\r\n" OTHERS_SPF SPF "\r\nhello\r\n", "Subject: x\r\n" OTHERS_SPF "\r\nhello\r\n" },
+	/* For some readers the header goes on behind a line that is no field, up to the empty one. */
+	{ "a line that is no field", TAG_1 "X\r\n" RESULTS "From: a\r\n" OTHERS SPF TAG_3 "\r\nhello\r\n" TAG_1 RESULTS,
+		"X\r\nFrom: a\r\n" OTHERS "\r\nhello\r\n" TAG_1 RESULTS },
+	{ "a control in a name", "X\001: y\r\n" TAG_1 "\r\nhello\r\n", "X\001: y\r\n\r\nhello\r\n" },
+	{ "a field without a name", ": y\r\n" RESULTS "\r\nhello\r\n", ": y\r\n\r\nhello\r\n" },
+	{ "a colon in the next line", "Subject: x\r\nAuthentication-Results\r\n : " NAME "; spf=pass\r\n$SPFResult\r\n\t\r\n\t: pass\r\n"
+		"To: c\r\n\r\nhello\r\n", "Subject: x\r\nTo: c\r\n\r\nhello\r\n" },
+	{ "a name without a colon", "Received-SPF\r\n pass\r\nTo: c\r\n\r\nhello\r\n", "Received-SPF\r\n pass\r\nTo: c\r\n\r\nhello\r\n" },
+	{ "neither a header nor an empty line", "hello\r\nworld\r\n" TAG_1 "good\r\nbye\r\n", "hello\r\nworld\r\ngood\r\nbye\r\n" },
 	{ "a folded line of blanks", "Subject: x\r\n  \r\n" TAG_1 "\r\nhello\r\n", "Subject: x\r\n  \r\n\r\nhello\r\n" },
 };
 
@@ -285,9 +350,9 @@ a_field_with_a_distant_colon_hides_nothing(void **state)
 		}
 }
 
-/* A long word is no field: the header ends there, as it always did. */
+/* A long word is no field, and hides none either. */
 static void
-a_long_line_without_a_colon_ends_the_header(void **state)
+a_long_line_without_a_colon_hides_nothing(void **state)
 {
 	struct buffer text = BUFFER_INITIALIZER(0);
 	struct fixture fixture;
@@ -297,15 +362,72 @@ a_long_line_without_a_colon_ends_the_header(void **state)
 	fixture_open(&fixture);
 	for (unsigned i = 0; i < 300; i++)
 		buffer_append_byte(&text, 'x');
-	buffer_append_string(&text, "\r\n" TAG_1);
+	buffer_append_string(&text, "\r\n");
 	fixture_say(&fixture, "EHLO c\r\n");
 	begin(&fixture);
 	fixture_say(&fixture, "DATA\r\n");
 	fixture_send(&fixture, text.data, text.length);
-	fixture_say(&fixture, ".\r\n");
+	fixture_say(&fixture, TAG_1 ".\r\n");
 	expect_kept(&fixture, "long word", buffer_text(&text), 1);
 	buffer_free(&text);
 	fixture_end(&fixture);
+}
+
+/*
+ * Without an empty line the header of some readers has no end: behind the limit it is told from a body no more, but still searched.
+ */
+static void
+a_text_without_a_header_may_be_large_unless_it_has_a_field_of_ours(void **state)
+{
+	static const struct {
+		const char *first, *last;
+		bool is_taken;
+	} cases[] = {
+		{ "hello\r\n", "bye\r\n", true },
+		{ "hello\r\n", "\r\n" TAG_1 RESULTS, true },
+		{ "hello\r\n", TAG_1, false },
+		{ "hello\r\n", RESULTS "\r\nbody\r\n", false },
+		{ "hello\r\n", "bye\r\n" SPF "bye\r\n", false },
+		{ "hello\r\n" TAG_1, "bye\r\n", false },
+		{ "Subject: x\r\n", "bye\r\n", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++)
+		for (size_t piece = 7; piece < 100000; piece *= 11) {
+			bool is_field = cases[i].first[0] == 'S';
+			struct buffer sent = BUFFER_INITIALIZER(0);
+			struct fixture fixture;
+			char *replies;
+
+			fixture_start(&fixture);
+			fixture_set(&fixture, "inline_body_limit", "16K");
+			fixture_set(&fixture, "maximum_header_size", "8K");
+			fixture_open(&fixture);
+			buffer_append_string(&sent, cases[i].first);
+			while (sent.length < 60000)
+				buffer_append_string(&sent, is_field ? "X-Field: a value\r\n" : "a line of a text\r\n");
+			buffer_append_string(&sent, cases[i].last);
+			fixture_say(&fixture, "EHLO c\r\n");
+			begin(&fixture);
+			fixture_say(&fixture, "DATA\r\n");
+			replies = fixture_replies(&fixture);
+			free(replies);
+			send_in_pieces(&fixture, sent.data, sent.length, piece);
+			if (cases[i].is_taken)
+				assert_int_equal(fixture.body_files, 1);
+			fixture_say(&fixture, ".\r\n");
+			if (cases[i].is_taken) {
+				expect_kept(&fixture, cases[i].last, buffer_text(&sent), 1);
+			} else {
+				replies = fixture_replies(&fixture);
+				if (strncmp(replies, "552 ", 4) != 0 || fixture.stored != 0)
+					fail_msg("%s%s: %s", cases[i].first, cases[i].last, replies);
+				free(replies);
+			}
+			buffer_free(&sent);
+			fixture_end(&fixture);
+		}
 }
 
 /* Header and body each small or larger than what stays in memory. */
@@ -382,12 +504,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tags_go_in_every_spelling),
 		cmocka_unit_test(results_go_that_speak_in_our_name),
+		cmocka_unit_test(spf_goes_that_speaks_in_our_name),
 		cmocka_unit_test(only_the_header_is_looked_at),
 		cmocka_unit_test(data_is_cleaned_however_it_is_cut),
 		cmocka_unit_test(chunks_are_cleaned_wherever_they_end),
 		cmocka_unit_test(a_last_line_without_an_end_is_cleaned_as_well),
 		cmocka_unit_test(a_field_with_a_distant_colon_hides_nothing),
-		cmocka_unit_test(a_long_line_without_a_colon_ends_the_header),
+		cmocka_unit_test(a_long_line_without_a_colon_hides_nothing),
+		cmocka_unit_test(a_text_without_a_header_may_be_large_unless_it_has_a_field_of_ours),
 		cmocka_unit_test(large_messages_are_cleaned_before_they_leave_memory),
 		cmocka_unit_test(a_header_is_not_kept_in_memory_when_that_is_short),
 	};

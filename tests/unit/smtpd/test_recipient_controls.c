@@ -21,6 +21,7 @@ static const struct {
 	{ "alice@ours.example", "alice@ours.example", "alice@ours.example", CONTROL_REFUSES, CONTROL_PASSES, "Deny beats Allow" },
 	{ "a@elsewhere.example", "alice@ours.example", "a@elsewhere.example", CONTROL_SKIPPED, CONTROL_SKIPPED, "relays are the relay controls' affair" },
 	{ "", "alice@ours.example", "a%elsewhere.example@ours.example", CONTROL_SKIPPED, CONTROL_SKIPPED, "routed ones too" },
+	{ "", "alice@ours.example", "alice%@ours.example", CONTROL_SKIPPED, CONTROL_REFUSES, "a route to nowhere does not leave us" },
 	{ "", "alice@ours.example", "postmaster", CONTROL_SKIPPED, CONTROL_SKIPPED, "postmaster without a domain is always taken" },
 };
 
@@ -97,6 +98,16 @@ static const struct {
 	{ RECIPIENT_IS_UNKNOWN, NULL, "abuse@ours.example", REPLY_NONE, "", "abuse" },
 	{ RECIPIENT_IS_UNKNOWN, NULL, "a@elsewhere.example", REPLY_NONE, "", "a relay" },
 	{ RECIPIENT_IS_UNKNOWN, NULL, "Jane%Other@ours.example", REPLY_NONE, "", "a user of another Domino domain" },
+	/* The router sends none of these on. */
+	{ RECIPIENT_IS_UNKNOWN, NULL, "nobody%@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients", "a % route to nowhere" },
+	{ RECIPIENT_IS_UNKNOWN, NULL, "!nobody@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients", "a bang path from nowhere" },
+	{ RECIPIENT_IS_UNKNOWN, NULL, "\"nobody@\"@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients", "a second @ with nothing behind it" },
+	{ RECIPIENT_IS_UNKNOWN, NULL, "nobody%a/b@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients", "a % route to two words" },
+	{ RECIPIENT_IS_UNKNOWN, NULL, "%Other@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients", "a % route of nobody" },
+	{ RECIPIENT_IS_UNKNOWN, NULL, "Other!nobody@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients", "a bang path" },
+	{ RECIPIENT_IS_UNKNOWN, NULL, "\"nobody@Other\"@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients", "a second @" },
+	{ RECIPIENT_IS_UNKNOWN, NULL, "Jane%Other%Ours@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients",
+		"a name of ours that looks like a user of another Domino domain" },
 	{ RECIPIENT_IS_AMBIGUOUS, NULL, "twins@ours.example", REPLY_NONE, "", "an ambiguous name" },
 	{ RECIPIENT_IS_AMBIGUOUS, "reject_ambiguous_recipients", "twins@ours.example", REPLY_USER_AMBIGUOUS, "reject_ambiguous_recipients",
 		"an ambiguous name that is refused" },

@@ -147,9 +147,14 @@ static const struct {
 	{ "\"Alice@Other\"@ours.example", "%Other", true, "another Domino domain behind a second @" },
 	{ "a%evil.example@partner.example", "partner.example", true, "what another domain does with its local parts is its own affair" },
 	{ "a%evil.example%partner.example@ours.example", "partner.example", true, "unwrapping ends where the mail leaves us" },
-	{ "a%@ours.example", "*", true, "a % route to nowhere" },
-	{ "\"a@\"@ours.example", "*", true, "a second @ with nothing behind it" },
-	{ "!a@ours.example", "*", true, "a bang path from nowhere" },
+	{ "a%@ours.example", "*", false, "a % route to nowhere" },
+	{ "\"a@\"@ours.example", "*", false, "a second @ with nothing behind it" },
+	{ "!a@ours.example", "*", false, "a bang path from nowhere" },
+	{ "%@ours.example", "*", false, "nothing but a separator" },
+	{ "a%evil.example%@ours.example", "evil.example", true, "a % route behind one to nowhere" },
+	{ "a%%evil.example%%@ours.example", "evil.example", true, "a % route among several to nowhere" },
+	{ "!evil.example!a@ours.example", "evil.example", true, "a bang path behind one from nowhere" },
+	{ "\"a@evil.example@\"@ours.example", "evil.example", true, "a second @ in front of one with nothing behind it" },
 };
 
 /* With one denied destination and a relay open for all others, a refusal shows that it was the one that was judged. */

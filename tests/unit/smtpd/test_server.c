@@ -1,6 +1,6 @@
 /*
  * test_server - a whole smtpd process but for its master: real sockets on the loopback, real channels, the test as
- * qmgr, directory and resolver
+ * qmgr, directory, resolver and policy
  *
  * The test also plays the worker skeleton: the functions of common/worker/worker.h that smtpd calls are defined
  * here.
@@ -27,6 +27,7 @@
 #include "common/ipc/deposit.h"
 #include "common/ipc/directory.h"
 #include "common/ipc/dns.h"
+#include "common/ipc/policy.h"
 #include "common/worker/worker.h"
 #include "fixture.h"
 #include "smtpd/connection.h"
@@ -47,6 +48,8 @@ struct stage {
 	struct channel *resolver;
 	unsigned names_asked;		/* questions to resolver */
 	bool resolver_sleeps;
+	struct channel *policy;
+	uint64_t rate_id;		/* of the question to policy that arrived last */
 	bool holds;			/* qmgr does not answer deposits */
 	bool directory_sleeps;
 	uint64_t id;			/* of the deposit that arrives or arrived last */
@@ -240,6 +243,36 @@ start_resolver(void)
 	server_introduce(&stage->server, &dns_protocol, sockets[1]);
 }
 
+/* ---- policy ---- */
+
+static void
+take_rate_question(void *context, struct channel *channel, const struct rate_question *message)
+{
+	(void)context;
+	(void)channel;
+	stage->rate_id = message->id;
+}
+
+/* It answers when the test says so. */
+static void
+start_policy(void)
+{
+	static const struct policy_handlers policy_handlers = { .rate_question = take_rate_question };
+	static const struct channel_events events = { .closed = NULL };
+	int sockets[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
+	stage->policy = channel_open(stage->base, sockets[0], &policy_protocol, IPC_SERVES, &policy_handlers, &events, stage);
+	server_introduce(&stage->server, &policy_protocol, sockets[1]);
+}
+
+static void
+answer_that_the_rate_is_exceeded(void)
+{
+	assert_true(send_rate_answer(stage->policy, &(struct rate_answer){ .id = stage->rate_id, .exceeded = 1,
+	    .rule = "client_session_rate" }));
+}
+
 /* ---- the stage ---- */
 
 static void
@@ -289,6 +322,7 @@ clean_up(void **state)
 	channel_free(&stage->qmgr);
 	channel_free(&stage->directory);
 	channel_free(&stage->resolver);
+	channel_free(&stage->policy);
 	buffer_free(&stage->stream);
 	if (stage->body_file >= 0)
 		close(stage->body_file);
@@ -656,6 +690,60 @@ a_client_beyond_its_limit_reads_421(void **state)
 		close(clients[i]);
 }
 
+/* Otherwise one client could take all of maximum_sessions with sessions that it does not have. */
+static void
+a_client_that_is_turned_away_reads_421_and_takes_no_place_while_it_stays(void **state)
+{
+	struct pollfd end = { .events = POLLIN };
+	char piece[16];
+	int client;
+
+	(void)state;
+	assert_true(fixture_set(&stage->settings, "client_session_rate", "1"));
+	start_stage();
+	start_policy();
+	end.fd = client = connect_client();
+	turn_until(stage->rate_id == 1);
+	assert_int_equal(limits_sessions(stage->server.limits), 1);
+	/* What is not read would destroy the reply. */
+	say(client, "EHLO c.example\r\n");
+	answer_that_the_rate_is_exceeded();
+	expect(client, "421 4.7.0 Too many new sessions from your address");
+	assert_int_equal(limits_sessions(stage->server.limits), 0);
+	turn_until(poll(&end, 1, 0) == 1);
+	assert_int_equal(recv(client, piece, sizeof(piece), 0), 0);
+	close(client);
+}
+
+/* The session has given up asking, and waits for its greeting. */
+static void
+an_answer_of_policy_that_comes_too_late_changes_no_count(void **state)
+{
+	const struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	const struct in6_addr key = client_key((const struct sockaddr *)&address);
+	const struct limits *limits;
+	int client;
+
+	(void)state;
+	assert_true(fixture_set(&stage->settings, "client_session_rate", "1"));
+	assert_true(fixture_set(&stage->settings, "greeting_delay", "60s"));
+	start_stage();
+	start_policy();
+	limits = stage->server.limits;
+	client = connect_client();
+	turn_until(stage->rate_id == 1);
+	assert_int_equal(limits_open_sessions(limits, &key), 0);
+	turn_until(limits_open_sessions(limits, &key) == 1);
+	answer_that_the_rate_is_exceeded();
+	for (unsigned i = 0; i < 50; i++)
+		turn();
+	assert_int_equal(limits_open_sessions(limits, &key), 1);
+	assert_int_equal(limits_sessions(limits), 1);
+	close(client);
+	turn_until(limits_sessions(limits) == 0);
+	assert_int_equal(limits_open_sessions(limits, &key), 0);
+}
+
 static void
 an_idle_session_takes_little_memory(void **state)
 {
@@ -942,6 +1030,8 @@ main(void)
 		CASE(a_restarted_directory_is_asked_again),
 		CASE(a_client_that_goes_leaves_nothing_behind),
 		CASE(a_client_beyond_its_limit_reads_421),
+		CASE(a_client_that_is_turned_away_reads_421_and_takes_no_place_while_it_stays),
+		CASE(an_answer_of_policy_that_comes_too_late_changes_no_count),
 		CASE(an_idle_session_takes_little_memory),
 		CASE(a_client_that_never_reads_is_not_fed_for_ever_and_is_dropped),
 		CASE(without_descriptors_clients_wait_and_nothing_spins),

@@ -183,6 +183,46 @@ an_error_tells_its_problem(void **state)
 	}
 }
 
+/* There is one text for both: that of a fail of HELO, else that of MAIL FROM, and that of HELO where this has none. */
+static void
+a_problem_is_told_of_the_identity_that_has_it(void **state)
+{
+	static const struct {
+		enum spf_verdict helo, mail;
+		const char *sender, *told;	/* the identity, or NULL */
+	} cases[] = {
+		{ SPF_VERDICT_PERMERROR, SPF_VERDICT_FAIL, "a@b.example", NULL },
+		{ SPF_VERDICT_TEMPERROR, SPF_VERDICT_FAIL, "a@b.example", NULL },
+		{ SPF_VERDICT_FAIL, SPF_VERDICT_PERMERROR, "a@b.example", NULL },
+		{ SPF_VERDICT_FAIL, SPF_VERDICT_TEMPERROR, "a@b.example", NULL },
+		{ SPF_VERDICT_PERMERROR, SPF_VERDICT_PASS, "a@b.example", "helo" },
+		{ SPF_VERDICT_TEMPERROR, SPF_VERDICT_NONE, "a@b.example", "helo" },
+		{ SPF_VERDICT_PERMERROR, SPF_VERDICT_TEMPERROR, "a@b.example", "mailfrom" },
+		{ SPF_VERDICT_PERMERROR, SPF_VERDICT_PERMERROR, "a@b.example", "mailfrom" },
+		{ SPF_VERDICT_PASS, SPF_VERDICT_PERMERROR, "a@b.example", "mailfrom" },
+		{ SPF_VERDICT_PERMERROR, SPF_VERDICT_PERMERROR, "", "helo" },
+		{ SPF_VERDICT_TEMPERROR, SPF_VERDICT_NONE, "", "helo" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		struct fixture fixture;
+		const char *problem;
+		char *fields, told[80];
+
+		start_with_spf(&fixture, cases[i].helo, cases[i].mail);
+		fixture_set(&fixture, "spf_fail_action", "log");
+		fields = fields_of(&fixture, "c", cases[i].sender);
+		problem = strstr(fields, "problem=");
+		snprintf(told, sizeof(told), "; identity=%s; problem=\"as the test says\"\r\n", cases[i].told != NULL ? cases[i].told : "");
+		if ((problem == NULL) != (cases[i].told == NULL) || (problem != NULL && (strstr(fields, told) == NULL ||
+		    strstr(problem + 1, "problem=") != NULL)))
+			fail_msg("case %zu: %s", i, fields);
+		free(fields);
+		fixture_end(&fixture);
+	}
+}
+
 static void
 the_tag_has_the_verdict_that_was_judged_by(void **state)
 {
@@ -255,6 +295,7 @@ main(void)
 		cmocka_unit_test(an_address_of_ipv6_is_quoted),
 		cmocka_unit_test(an_international_sender_is_told_in_ascii),
 		cmocka_unit_test(an_error_tells_its_problem),
+		cmocka_unit_test(a_problem_is_told_of_the_identity_that_has_it),
 		cmocka_unit_test(the_tag_has_the_verdict_that_was_judged_by),
 		cmocka_unit_test(the_lists_that_have_the_client_are_told),
 		cmocka_unit_test(a_users_submission_is_not_asked_about),
