@@ -17,6 +17,7 @@
 #include "policy/evaluator_child.h"
 
 #define REASON_SIZE 160
+#define TEMPLATE_PATIENCE_SECONDS 2	/* policy stands still meanwhile, and smtpd gives rates up after three */
 
 struct evaluator {
 	struct event_base *base;
@@ -59,7 +60,7 @@ end_process(pid_t process)
 static int
 start_template(struct evaluator *evaluator, struct error *error)
 {
-	struct timeval patience = { EVALUATOR_PATIENCE_MS / 1000, 0 };
+	struct timeval patience = { TEMPLATE_PATIENCE_SECONDS, 0 };
 	pid_t process, ourselves = getpid();
 	int pair[2];
 
@@ -102,12 +103,15 @@ fork_from_template(const struct evaluator *evaluator, int socket)
 	struct iovec vector = { .iov_base = &octet, .iov_len = sizeof(octet) };
 	struct msghdr packet = { .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
 	pid_t process;
+	ssize_t count;
 
 	memcpy(CMSG_DATA(&control.header), &socket, sizeof(socket));
-	if (sendmsg(evaluator->template_socket, &packet, MSG_NOSIGNAL) < 0 ||
-	    recv(evaluator->template_socket, &process, sizeof(process), 0) != sizeof(process))
+	if (sendmsg(evaluator->template_socket, &packet, MSG_NOSIGNAL) < 0)
 		return 0;
-	return process;
+	do
+		count = recv(evaluator->template_socket, &process, sizeof(process), 0);
+	while (count < 0 && errno == EINTR);
+	return count == sizeof(process) ? process : 0;
 }
 
 /* ---- the child's life ------------------------------------------------------------------------- */
@@ -136,10 +140,14 @@ start_child(struct evaluator *evaluator, struct error *error)
 	process = fork_from_template(evaluator, pair[1]);
 	close(pair[1]);
 	if (process <= 0) {
-		if (process == 0)
-			end_template(evaluator);
-		error_system(error, process == 0 ? ESRCH : -process, "cannot fork the evaluator");
 		close(pair[0]);
+		if (process == 0) {
+			end_template(evaluator);
+			/* One that was forked and not told of ends with its pair. */
+			while (waitpid(-1, NULL, WNOHANG) > 0)
+				;
+		}
+		error_system(error, process == 0 ? ESRCH : -process, "cannot fork the evaluator");
 		return -1;
 	}
 	evutil_make_socket_nonblocking(pair[0]);

@@ -227,16 +227,32 @@ add_addresses(struct library *library, SPF_dns_rr_t *answer, enum dns_kind kind,
 		add_octets(answer, target->matches_any ? evaluation->values.address : record.address, size);
 }
 
-/* The hosts of an mx, under made-up names. All of their addresses are wanted at once. */
+/* A host of an mx, under a made-up name. */
+static void
+add_host(struct library *library, SPF_dns_rr_t *answer, const char *name, size_t of)
+{
+	size_t number = add_target(library, TARGET_HOST, (struct spf_text){ NULL, 0 }, NULL);
+	char host[MADE_UP_SIZE];
+
+	snprintf(library->targets[number].host, SPF_NAME_SIZE, "%s", name);
+	library->targets[number].of = of;
+	library->targets[number].matches_any = library->targets[of].matches_any;
+	snprintf(host, sizeof(host), MADE_UP_NAME, number);
+	add_octets(answer, host, strlen(host) + 1);
+}
+
+/* The hosts of an mx. All of their addresses are wanted at once; libspf2 looks at those last that the DNS does not answer about, so that
+ * they are an error only when no other matches. */
 static void
 add_hosts(struct library *library, SPF_dns_rr_t *answer, const char *name, size_t of)
 {
 	struct spf_evaluation *evaluation = library->evaluation;
 	const struct spf_known *known = spf_ask_made(evaluation, DNS_MX, name);
-	char host[MADE_UP_SIZE];
+	const struct spf_known *addresses;
+	const char *silent[HOSTS_MAX];
 	struct spf_known_record record;
 	struct wire_reader reader;
-	size_t i, number;
+	size_t i, silent_count = 0;
 
 	if (known == NULL)
 		return;
@@ -250,14 +266,14 @@ add_hosts(struct library *library, SPF_dns_rr_t *answer, const char *name, size_
 	for (i = 0; i < known->count && spf_known_next(known, &reader, &record); i++) {
 		if (record.name[0] == '\0')
 			continue;
-		spf_look(evaluation, evaluation->values.family == AF_INET ? DNS_A : DNS_AAAA, record.name);
-		number = add_target(library, TARGET_HOST, (struct spf_text){ NULL, 0 }, NULL);
-		snprintf(library->targets[number].host, SPF_NAME_SIZE, "%s", record.name);
-		library->targets[number].of = of;
-		library->targets[number].matches_any = library->targets[of].matches_any;
-		snprintf(host, sizeof(host), MADE_UP_NAME, number);
-		add_octets(answer, host, strlen(host) + 1);
+		addresses = spf_look(evaluation, evaluation->values.family == AF_INET ? DNS_A : DNS_AAAA, record.name);
+		if (addresses != NULL && addresses->outcome == DNS_NO_ANSWER)
+			silent[silent_count++] = record.name;
+		else
+			add_host(library, answer, record.name, of);
 	}
+	for (i = 0; i < silent_count; i++)
+		add_host(library, answer, silent[i], of);
 }
 
 static void

@@ -140,13 +140,17 @@ free_check(struct spf_check *check)
 	free(check);
 }
 
-/* A fail of HELO is final (section 2.3); otherwise MAIL FROM says why, and HELO only when MAIL FROM has nothing to say. */
+/* A fail of HELO is final (section 2.3); otherwise MAIL FROM says why, and HELO only when there is nothing against MAIL FROM: its
+ * words would be taken for those of the sender's domain. */
 static const char *
 text_of(const struct spf_check *check)
 {
 	const struct identity *helo = &check->identities[0], *mail = &check->identities[check->identity_count - 1];
 
-	return helo->verdict == SPF_VERDICT_FAIL || mail->text[0] == '\0' ? helo->text : mail->text;
+	if (helo->verdict == SPF_VERDICT_FAIL)
+		return helo->text;
+	return mail->text[0] == '\0' && mail->verdict != SPF_VERDICT_FAIL && mail->verdict != SPF_VERDICT_SOFTFAIL ? helo->text :
+	    mail->text;
 }
 
 /* Every identity has its verdict. */

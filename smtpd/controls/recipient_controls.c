@@ -94,8 +94,8 @@ judge_finding(const struct control_question *question, struct control_judgement 
 }
 
 /*
- * Of routed addresses the router sends only those on that are for another Domino domain; any other must be
- * somebody's name here.
+ * Of routed addresses the router sends only those on that are for a Domino domain which is not ours, by whichever of its names; any
+ * other must be somebody's name here.
  */
 static bool
 is_looked_up(const struct recipient_facts *recipient, const struct rules *rules)
@@ -104,7 +104,8 @@ is_looked_up(const struct recipient_facts *recipient, const struct rules *rules)
 
 	return recipient->is_local &&
 	    (!recipient_lookup_unwrap(rules->settings, recipient->address, recipient->primary_domain, user, domain) ||
-	    strcasecmp(domain, rules->settings->server.domino_domain.text) == 0);
+	    strcasecmp(domain, rules->settings->server.domino_domain.text) == 0 ||
+	    is_local_internet_domain(rules->local_domains, domain, NULL, NULL, NULL));
 }
 
 void

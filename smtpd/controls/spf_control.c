@@ -46,8 +46,8 @@ refuse(const struct control_question *question, struct control_judgement *judgem
 		    arguments, text);
 		judge_refuses(judgement, REPLY_SPF_MALFORMED, text);
 	} else {
-		/* RFC 7208 6.2: not our words. */
-		judge_fill_in(says_why ? "SPF check for %s %s failed; the domain says: %s" :
+		/* RFC 7208 6.2: not our words, and only a fail has them. */
+		judge_fill_in(says_why && verdict == SPF_VERDICT_FAIL ? "SPF check for %s %s failed; the domain says: %s" :
 		    "SPF check for %s %s failed", arguments, text);
 		judge_refuses(judgement, REPLY_SPF_FAILED, text);
 	}

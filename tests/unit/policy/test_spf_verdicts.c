@@ -146,8 +146,8 @@ fill_answer(const struct dns_question *question, struct buffer *records, struct 
 	bool is_first = strcmp(question->name, "first.test") == 0;
 
 	if (question->kind == DNS_MX) {
-		assert_true(wire_put_u16(records, 1) && wire_put_string(records, "first.test"));
-		assert_true(wire_put_u16(records, 2) && wire_put_string(records, "silent.test"));
+		assert_true(wire_put_u16(records, 1) && wire_put_string(records, "silent.test"));
+		assert_true(wire_put_u16(records, 2) && wire_put_string(records, "first.test"));
 		answer->count = 2;
 	} else if (question->kind == DNS_A && (is_large || is_first)) {
 		do
@@ -415,6 +415,28 @@ test_what_is_certain_at_the_deadline_is_the_verdict_and_for_once(void **state)
 	}
 }
 
+static void
+test_words_about_helo_are_not_those_of_the_senders_domain(void **state)
+{
+	struct scene *scene = *state;
+
+	spf_verdicts_configure(scene->verdicts, 1000, "hub.acme.com");
+	ask(scene, "silent-helo.test", "user@b.test");
+	wait_until(scene, &scene->answered, 1);
+	assert_int_equal(scene->last.helo, SPF_VERDICT_TEMPERROR);
+	assert_int_equal(scene->last.mail, SPF_VERDICT_FAIL);
+	assert_string_equal(scene->text, "");
+	scene->record = "v=spf1 ~all";
+	ask(scene, "silent-helo.test", "user@b.test");
+	wait_until(scene, &scene->answered, 2);
+	assert_int_equal(scene->last.mail, SPF_VERDICT_SOFTFAIL);
+	assert_string_equal(scene->text, "");
+	scene->record = "v=spf1 +all";
+	ask(scene, "silent-helo.test", "user@b.test");
+	wait_until(scene, &scene->answered, 3);
+	assert_string_equal(scene->text, "the DNS does not answer about silent-helo.test");
+}
+
 /* ---- what the answers take -------------------------------------------------------------------- */
 
 static size_t
@@ -564,6 +586,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_more_checks_than_are_under_way_at_a_time_are_all_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_verdict_lasts_as_long_as_the_shortest_answer_that_it_rests_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_verdict_that_may_differ_for_another_sender_or_later_is_for_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_words_about_helo_are_not_those_of_the_senders_domain, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_temporary_error_is_for_once, set_up, tear_down),
 	};
 

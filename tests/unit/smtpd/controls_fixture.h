@@ -2,7 +2,7 @@
  * controls_fixture - settings, a client, a sender and a recipient, and what the controls say of them
  *
  * The settings are the defaults of settings.def. The server is hub.ours.example in the Domino domain Ours; its
- * local Internet domain is ours.example, of which alias.example is an alias. The client is 192.0.2.7 without a
+ * local Internet domain is ours.example, of which alias.example and intranet are aliases. The client is 192.0.2.7 without a
  * name, the sender jane@partner.example, the recipient alice@ours.example; every fact is known and speaks for the
  * mail, so that a test changes what it is about.
  */
@@ -169,12 +169,13 @@ controls_start(struct controls_fixture *fixture)
 	fixture->settings->server.internet_host_name.text = "hub.ours.example";
 	fixture->settings->server.domino_domain.text = "Ours";
 	domain = settings_memory_take(fixture->settings->memory, 1, sizeof(*domain));
-	alias = settings_memory_take(fixture->settings->memory, 1, sizeof(*alias));
-	*alias = (struct setting_item){ "alias.example", { "", 0 } };
+	alias = settings_memory_take(fixture->settings->memory, 2, sizeof(*alias));
+	alias[0] = (struct setting_item){ "alias.example", { "", 0 } };
+	alias[1] = (struct setting_item){ "intranet", { "", 0 } };
 	domain->title = "Ours";
 	domain->at.file = "";
 	domain->local_primary_internet_domain.text = "ours.example";
-	domain->internet_domain_aliases = (struct setting){ .text = "", .items = alias, .count = 1 };
+	domain->internet_domain_aliases = (struct setting){ .text = "", .items = alias, .count = 2 };
 	domain->domino_domain_separator.text = "%";
 	fixture->settings->global_domain_documents = domain;
 	fixture->settings->global_domain_count = 1;

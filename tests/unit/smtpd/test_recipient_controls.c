@@ -104,6 +104,7 @@ static const struct {
 	{ RECIPIENT_IS_UNKNOWN, NULL, "\"nobody@\"@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients", "a second @ with nothing behind it" },
 	{ RECIPIENT_IS_UNKNOWN, NULL, "nobody%a/b@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients", "a % route to two words" },
 	{ RECIPIENT_IS_UNKNOWN, NULL, "%Other@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients", "a % route of nobody" },
+	{ RECIPIENT_IS_UNKNOWN, NULL, "nobody%intranet@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients", "a % route to an alias" },
 	{ RECIPIENT_IS_UNKNOWN, NULL, "Other!nobody@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients", "a bang path" },
 	{ RECIPIENT_IS_UNKNOWN, NULL, "\"nobody@Other\"@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients", "a second @" },
 	{ RECIPIENT_IS_UNKNOWN, NULL, "Jane%Other%Ours@ours.example", REPLY_NO_SUCH_USER, "verify_local_recipients",

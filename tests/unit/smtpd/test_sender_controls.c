@@ -173,7 +173,7 @@ spf_refusals_say_whose_words_they_are(void **state UNUSED)
 			"SPF check for MAIL FROM jane@partner.example failed; the domain says: not from there" },
 		{ "spf_fail_action", SPF_VERDICT_FAIL, SPF_VERDICT_PASS, "100%s %n", REPLY_SPF_FAILED,
 			"SPF check for HELO client.example failed; the domain says: 100%s %n" },
-		{ "spf_softfail_action", SPF_VERDICT_NONE, SPF_VERDICT_SOFTFAIL, "", REPLY_SPF_FAILED,
+		{ "spf_softfail_action", SPF_VERDICT_NONE, SPF_VERDICT_SOFTFAIL, "not their words", REPLY_SPF_FAILED,
 			"SPF check for MAIL FROM jane@partner.example failed" },
 		{ "spf_permerror_action", SPF_VERDICT_NONE, SPF_VERDICT_PERMERROR, "unknown mechanism", REPLY_SPF_MALFORMED,
 			"SPF record for MAIL FROM jane@partner.example is malformed: unknown mechanism" },
