@@ -62,9 +62,7 @@ apply_batch(struct store *store, const struct store_batch *batch)
 	for (uint32_t i = 0; i < batch->entry_count; i++) {
 		const struct batch_entry *entry = &batch->entries[i];
 		struct message *message = message_table_find(&store->table, entry->id);
-		struct record_entry shape = { .kind = entry->kind, .flags = entry->flags, .id = entry->id,
-			.length = entry->length, .content_length = entry->content_length };
-		struct part part = part_of(&batch->head, batch->offset, &shape, i);
+		struct part part = batch_part(batch, i);
 
 		switch ((enum entry_kind)entry->kind) {
 		case ENTRY_ADD:

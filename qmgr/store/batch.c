@@ -26,6 +26,16 @@ batch_new(struct store *store)
 	return batch;
 }
 
+struct part
+batch_part(const struct store_batch *batch, uint32_t number)
+{
+	const struct batch_entry *entry = &batch->entries[number];
+	struct record_entry shape = { .kind = entry->kind, .flags = entry->flags, .id = entry->id,
+		.length = entry->length, .content_length = entry->content_length };
+
+	return part_of(&batch->head, batch->offset, &shape, number);
+}
+
 static void
 release_contents(struct store_batch *batch)
 {

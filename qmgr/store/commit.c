@@ -225,6 +225,8 @@ tell_copied(struct store *store, const struct store_batch *batch)
 	struct request *request = request_new(REQUEST_COPIED, batch->entries[0].id);
 
 	request->content_length = batch_record_length(batch);
+	if (batch->applied)
+		request->part = batch_part(batch, 0);
 	reader_ask(store, request);
 }
 

@@ -187,7 +187,8 @@ claim(struct store *store, uint64_t id, uint64_t serial, struct buffer *envelope
 	}
 	for (uint32_t i = 0; clone != NULL && i < clone->part_count; i++)
 		needs |= clone->parts[i].serial == serial;
-	if (!needs || clone->copying) {
+	/* One that is moving and not copied has changes that its row is yet to learn. */
+	if (!needs || clone->copying || clone->place == MESSAGE_MOVING) {
 		message_free(&clone);
 		return NULL;
 	}
@@ -208,20 +209,25 @@ claim(struct store *store, uint64_t id, uint64_t serial, struct buffer *envelope
 
 /*
  * The disk could not read something of the message. True: nor could it in the first pass, and in each pass since then
- * something could not be read. A failure that is not the disk's (no descriptor is left, say) tells nothing about it.
+ * something of those that failed there could not be read. Only they keep the time running: what fails only later has
+ * its own, once they are read or given up. A failure that is not the disk's (no descriptor is left, say) tells nothing
+ * about the message.
  */
 static bool
 is_unread_for_long(struct copying *copying, uint64_t id, const struct error *error)
 {
+	bool known;
+
 	if (error->number != EIO)
 		return false;
-	copying->failed = true;
 	if (copying->passes == 0) {
 		if (copying->unread == NULL)
 			copying->unread = recent_new(UNREAD_MAX);
 		recent_add(copying->unread, id);
 	}
-	return copying->passes >= PATIENT_PASSES && copying->unread != NULL && recent_has(copying->unread, id);
+	known = copying->unread != NULL && recent_has(copying->unread, id);
+	copying->failed |= known;
+	return known && copying->passes >= PATIENT_PASSES;
 }
 
 /* It is waited for no longer: its loss is told. */
@@ -281,27 +287,41 @@ make_copy(struct store *store, const struct message *message, const struct envel
 	return batch;
 }
 
-/* The message is no longer being copied; one that is parked goes back to the index alone. */
-static void
-release_claim(struct store *store, uint64_t id)
+/*
+ * The row of a parked message takes in the copy (NULL: none was written) and nothing else: the table may include changes already
+ * that are still on their way to the reader, and of those the row's envelope and keys know nothing.
+ */
+static int
+put_copy(struct store *store, uint64_t id, const struct part *copy, struct error *error)
 {
-	struct message *message, *moved = NULL;
+	struct message *row = NULL;
+	bool active;
+	int result = index_get(store->reader.index, id, &row, NULL, &active, error);
+
+	if (result == 1 && copy != NULL && message_apply(row, copy, row->size, message_live_nothing, NULL))
+		result = index_put_parts(store->reader.index, row, error);
+	if (result >= 0 && row != NULL)
+		reader_leave_to_index(store, row);
+	message_free(&row);
+	return result;
+}
+
+/* The message is no longer being copied; one that is parked goes back to the index alone. copy: what was written, or NULL. */
+static void
+release_claim(struct store *store, uint64_t id, const struct part *copy)
+{
+	struct message *message;
 	struct error error;
+	bool moving;
 
 	pthread_mutex_lock(&store->lock);
 	message = message_table_find(&store->table, id);
-	if (message != NULL) {
+	moving = message != NULL && message->place == MESSAGE_MOVING;
+	if (message != NULL)
 		message->copying = false;
-		if (message->place == MESSAGE_MOVING) {
-			message_table_remove(&store->table, message);
-			moved = message;
-		}
-	}
 	pthread_mutex_unlock(&store->lock);
-	if (moved != NULL && store->reader.index != NULL &&
-	    index_put_parts(store->reader.index, moved, &error) < 0)
+	if (moving && store->reader.index != NULL && put_copy(store, id, copy, &error) < 0)
 		reader_index_failed(store, &error);
-	message_free(&moved);
 }
 
 /* A copy was written, or the message changed meanwhile and it was not. */
@@ -309,7 +329,7 @@ void
 copy_forward_done(struct store *store, const struct request *request)
 {
 	store->reader.copying.outstanding -= request->content_length;
-	release_claim(store, request->id);
+	release_claim(store, request->id, request->part.sequence > 0 ? &request->part : NULL);
 }
 
 static void
@@ -345,7 +365,7 @@ copy_message(struct store *store, uint64_t id, uint64_t serial)
 	} else if (message != NULL) {
 		if (batch != NULL)
 			batch_free(batch);
-		release_claim(store, id);
+		release_claim(store, id, NULL);
 	}
 	message_free(&message);
 	buffer_free(&octets);
@@ -409,7 +429,6 @@ copy_some(struct store *store, const struct segment *segment)
 	buffer_free(&octets);
 }
 
-/* What failed only later than in the first of the passes has its time from when the others are read or given up. */
 static void
 end_pass(struct copying *copying)
 {

@@ -105,7 +105,7 @@ enum request_kind {
 	REQUEST_OPEN_BODY, REQUEST_TURNS,
 	REQUEST_ENTRY,			/* the committer wrote an entry of a message that is parked */
 	REQUEST_GONE,			/* a message with a row is done */
-	REQUEST_COPIED,			/* a copy was written, or dropped */
+	REQUEST_COPIED,			/* a copy was written (it is the part), or dropped (sequence 0) */
 };
 
 struct request {
@@ -137,8 +137,8 @@ struct copying {
 	uint64_t serial;		/* the segment that is copied; 0: none */
 	uint64_t offset;		/* how far */
 	uint64_t outstanding;		/* octets handed to the committer, not yet written */
-	unsigned passes;		/* over this segment that ended, in a row; in each something could not be read */
-	bool failed;			/* something could not be read in this pass */
+	unsigned passes;		/* over this segment that ended, in a row; in each something of `unread` could not be read */
+	bool failed;			/* something of them could not be read in this pass */
 	bool gave_up;			/* nor is it waited for any longer */
 	struct recent *unread;		/* the messages that could not be read in the first of the passes; NULL: none */
 	deadline_t next;
@@ -258,6 +258,8 @@ bool recent_has(const struct recent *recent, uint64_t id);
 struct store_batch *batch_new(struct store *store);
 void batch_free(struct store_batch *batch);
 uint64_t batch_record_length(const struct store_batch *batch);
+/* The entry of that number, from 0, where it lies; the batch is written. */
+struct part batch_part(const struct store_batch *batch, uint32_t number);
 void batch_fail(struct store_batch *batch, const struct error *error);
 bool batch_put(struct store_batch *batch, enum entry_kind kind, uint8_t flags, uint64_t id,
     const struct envelope *envelope, const bool *chosen, struct store_content *content, uint64_t content_length);
@@ -294,6 +296,8 @@ int reader_load(struct store *store, const struct message *message, struct envel
 /* Octets that do not verify are set aside and told, once; a disk that cannot be read now is no damage. */
 void reader_report_damage(struct store *store, const struct message *message, const struct part *part,
     const struct error *error);
+/* A parked message that is no longer copied leaves the table, if its row says all that the table does. */
+void reader_leave_to_index(struct store *store, const struct message *row);
 /* The message is given up: nothing of it can be read. */
 void reader_drop(struct store *store, uint64_t id);
 /* The index failed: it is closed and discarded, and what it held is found in the journal. */

@@ -9,6 +9,14 @@
 
 #define SMALLEST_TABLE 1024
 
+void
+message_live_nothing(void *context, uint64_t serial, int64_t octets)
+{
+	(void)context;
+	(void)serial;
+	(void)octets;
+}
+
 struct message *
 message_new(uint64_t id)
 {

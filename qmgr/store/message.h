@@ -26,7 +26,7 @@ struct part {
 
 enum message_place {
 	MESSAGE_ACTIVE,			/* the caller has it */
-	MESSAGE_MOVING,			/* parked and in the index; here while it is copied forward */
+	MESSAGE_MOVING,			/* parked and in the index; here while it is copied forward, and until its row says so */
 	MESSAGE_WAITING,		/* parked, not in the index: while there is none, during recovery, and what the disk cannot read */
 };
 
@@ -53,6 +53,9 @@ struct message {
 
 /* Tells that a segment gained (or with a negative number lost) live octets. */
 typedef void (*message_live_cb)(void *context, uint64_t serial, int64_t octets);
+
+/* One that tells nobody: it is counted elsewhere. */
+void message_live_nothing(void *context, uint64_t serial, int64_t octets);
 
 struct message *message_new(uint64_t id);
 void message_free(struct message **message);

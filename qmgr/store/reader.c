@@ -203,6 +203,22 @@ reader_drop(struct store *store, uint64_t id)
 	message_free(&message);
 }
 
+void
+reader_leave_to_index(struct store *store, const struct message *row)
+{
+	struct message *message;
+
+	pthread_mutex_lock(&store->lock);
+	message = message_table_find(&store->table, row->id);
+	if (message != NULL && message->place == MESSAGE_MOVING && !message->copying &&
+	    message->through == row->through && message->through_entry == row->through_entry)
+		message_table_remove(&store->table, message);
+	else
+		message = NULL;
+	pthread_mutex_unlock(&store->lock);
+	message_free(&message);
+}
+
 /* ---- the index: settling, losing it, making it again ---- */
 
 static int
@@ -577,14 +593,6 @@ serve_park(struct store *store, struct request *request)
 	message_free(&message);
 }
 
-static void
-count_nothing(void *context, uint64_t serial, int64_t octets)
-{
-	(void)context;
-	(void)serial;
-	(void)octets;
-}
-
 /* What the entry says about recipients. False when it cannot be read: without it they might get the message once more. */
 static bool
 take_update(struct store *store, const struct request *request, struct envelope *envelope)
@@ -619,7 +627,7 @@ change_row(struct store *store, const struct request *request, bool counted, str
 	int result;
 
 	pthread_mutex_lock(&store->lock);
-	changed = message_apply(row, &request->part, 0, counted ? count_nothing : journal_live, &store->journal);
+	changed = message_apply(row, &request->part, 0, counted ? message_live_nothing : journal_live, &store->journal);
 	segment = journal_segment(&store->journal, request->part.serial);
 	pthread_mutex_unlock(&store->lock);
 	if (!changed || segment == NULL)
@@ -656,6 +664,8 @@ serve_entry(struct store *store, struct request *request)
 	result = index_get(store->reader.index, request->id, &row, &octets, &active, &error);
 	if (result == 1 && !active)
 		result = change_row(store, request, message != NULL, row, &octets, &error);
+	if (result == 0 && row != NULL && !active)
+		reader_leave_to_index(store, row);
 	if (result < 0)
 		reader_index_failed(store, &error);
 	message_free(&row);
