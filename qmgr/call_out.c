@@ -22,15 +22,21 @@ struct asker {
 	uint64_t id;
 };
 
-enum call_out_state { WAITS, IS_ROUTED, IS_PROBED };
+/* Set aside is what has its route, and finds no place at its next hop. */
+enum call_out_state { WAITS, IS_ROUTED, IS_SET_ASIDE, IS_PROBED };
 
 struct call_out {
-	struct hash_node by_recipient;
+	struct hash_node by_recipient;		/* unless it is out of time */
 	struct hash_node by_job;
 	TAILQ_ENTRY(call_out) waiting_link;
 	struct qmgr *qmgr;
 	enum call_out_state state;
-	uint64_t job;				/* unless it waits */
+	bool was_set_aside;
+	bool out_of_time;			/* IS_PROBED: nobody is to be told, and smtp is not done with it yet */
+	uint8_t transport;
+	char *next_hop;				/* owned; NULL: no route is known */
+	char *address;				/* owned; the one to ask for, NULL: the recipient's */
+	uint64_t job;				/* IS_ROUTED, IS_PROBED */
 	const struct deliver_worker *worker;	/* IS_PROBED; NULL otherwise */
 	unsigned deaths;			/* of smtp processes that had it in hand */
 	LIST_HEAD(, asker) askers;
@@ -66,14 +72,63 @@ find_job(const struct call_outs *call_outs, uint64_t job)
 	return NULL;
 }
 
+/* ---- places at next hops ---- */
+
+static bool
+goes_the_same_way(const struct call_out *call_out, const struct call_out *other)
+{
+	return call_out->transport == other->transport && strcmp(call_out->next_hop, other->next_hop) == 0;
+}
+
+/* It must not have more sessions of ours than it may have for mail, and must leave places to others. */
+static bool
+next_hop_has_room(const struct call_out *call_out)
+{
+	const struct qmgr *qmgr = call_out->qmgr;
+	const struct hash_node *node = NULL;
+	unsigned sessions = 0;
+
+	while ((node = hash_table_walk(&qmgr->call_outs.by_job, node)) != NULL) {
+		const struct call_out *other = HASH_CONTAINER(node, struct call_out, by_job);
+
+		sessions += other->state == IS_PROBED && goes_the_same_way(call_out, other);
+	}
+	return sessions < qmgr->limits.sessions_per_destination && sessions < CALL_OUT_PROBES_MAX / 2;
+}
+
+/* Whether it has a place at its next hop, or is on the way to one: then it has to pass that on. */
+static bool
+has_place(const struct call_out *call_out)
+{
+	return call_out->state == IS_PROBED || (call_out->state == WAITS && call_out->next_hop != NULL);
+}
+
+static void
+pass_on_place(const struct call_out *call_out)
+{
+	struct call_outs *call_outs = &call_out->qmgr->call_outs;
+	struct call_out *next;
+
+	TAILQ_FOREACH(next, &call_outs->set_aside, waiting_link)
+		if (goes_the_same_way(call_out, next))
+			break;
+	if (next == NULL)
+		return;
+	TAILQ_REMOVE(&call_outs->set_aside, next, waiting_link);
+	TAILQ_INSERT_HEAD(&call_outs->waiting, next, waiting_link);
+	next->state = WAITS;
+}
+
+/* ---- states ---- */
+
 /* It is neither waiting nor asked about: for the moment, or for good. */
 static void
 take_out(struct call_out *call_out)
 {
 	struct call_outs *call_outs = &call_out->qmgr->call_outs;
 
-	if (call_out->state == WAITS) {
-		TAILQ_REMOVE(&call_outs->waiting, call_out, waiting_link);
+	if (call_out->state == WAITS || call_out->state == IS_SET_ASIDE) {
+		TAILQ_REMOVE(call_out->state == WAITS ? &call_outs->waiting : &call_outs->set_aside, call_out, waiting_link);
 		return;
 	}
 	hash_table_remove(&call_outs->by_job, &call_out->by_job);
@@ -92,11 +147,38 @@ set_out(struct call_out *call_out, uint64_t job)
 	call_outs->on_their_way++;
 }
 
+/* One that was next, and was overtaken, stays before the others. */
+static void
+set_aside(struct call_out *call_out)
+{
+	struct call_outs *call_outs = &call_out->qmgr->call_outs;
+
+	take_out(call_out);
+	call_out->state = IS_SET_ASIDE;
+	if (call_out->was_set_aside)
+		TAILQ_INSERT_HEAD(&call_outs->set_aside, call_out, waiting_link);
+	else
+		TAILQ_INSERT_TAIL(&call_outs->set_aside, call_out, waiting_link);
+	call_out->was_set_aside = true;
+	call_outs_kick(call_out->qmgr);
+}
+
+static void
+drop_route(struct call_out *call_out)
+{
+	free(call_out->next_hop);
+	free(call_out->address);
+	call_out->next_hop = call_out->address = NULL;
+}
+
 /* Whom it was asked of has gone: once more, before the others. */
 static void
 put_back(struct call_out *call_out)
 {
+	if (has_place(call_out))
+		pass_on_place(call_out);
 	take_out(call_out);
+	drop_route(call_out);
 	call_out->state = WAITS;
 	call_out->worker = NULL;
 	TAILQ_INSERT_HEAD(&call_out->qmgr->call_outs.waiting, call_out, waiting_link);
@@ -118,28 +200,51 @@ call_out_free(struct call_out *call_out)
 
 	while (!LIST_EMPTY(&call_out->askers))
 		free_asker(call_outs, LIST_FIRST(&call_out->askers));
+	if (has_place(call_out))
+		pass_on_place(call_out);
 	take_out(call_out);
-	hash_table_remove(&call_outs->by_recipient, &call_out->by_recipient);
+	if (!call_out->out_of_time)
+		hash_table_remove(&call_outs->by_recipient, &call_out->by_recipient);
+	drop_route(call_out);
 	event_del(&call_out->timer);
 	free(call_out);
+}
+
+static void
+tell(struct call_out *call_out, enum call_out_outcome outcome, const char *text)
+{
+	struct asker *asker;
+
+	while ((asker = LIST_FIRST(&call_out->askers)) != NULL) {
+		asker->done(asker->owner, asker->id, outcome, text);
+		free_asker(&call_out->qmgr->call_outs, asker);
+	}
 }
 
 static void
 finish(struct call_out *call_out, enum call_out_outcome outcome, const char *text)
 {
 	struct qmgr *qmgr = call_out->qmgr;
-	const struct asker *asker;
 
-	LIST_FOREACH(asker, &call_out->askers, link)
-		asker->done(asker->owner, asker->id, outcome, text);
+	tell(call_out, outcome, text);
 	call_out_free(call_out);
 	call_outs_kick(qmgr);
 }
 
+/* Nothing can tell smtp to let go: the session is there, and has its place, until smtp says so. */
 static void
 time_out(UNUSED evutil_socket_t socket, UNUSED short events, void *context)
 {
-	finish(context, CALL_OUT_SILENT, "no answer in time");
+	static const char text[] = "no answer in time";
+	struct call_out *call_out = context;
+
+	if (call_out->state != IS_PROBED) {
+		finish(call_out, CALL_OUT_SILENT, text);
+		return;
+	}
+	tell(call_out, CALL_OUT_SILENT, text);
+	hash_table_remove(&call_out->qmgr->call_outs.by_recipient, &call_out->by_recipient);
+	call_out->out_of_time = true;
 }
 
 /* ---- questions ---- */
@@ -156,6 +261,26 @@ choose_worker(struct qmgr *qmgr)
 	return best;
 }
 
+static void
+probe(struct call_out *call_out)
+{
+	struct deliver_worker *worker = choose_worker(call_out->qmgr);
+	const struct call_out_job job = { .job = call_out->job, .transport = call_out->transport,
+		.next_hop = call_out->next_hop,
+		.recipient = call_out->address != NULL ? call_out->address : call_out->recipient };
+
+	if (worker == NULL) {
+		put_back(call_out);
+	} else if (!next_hop_has_room(call_out)) {
+		set_aside(call_out);
+	} else {
+		call_out->state = IS_PROBED;
+		call_out->worker = worker;
+		if (!send_call_out_job(worker->channel, &job))
+			finish(call_out, CALL_OUT_SILENT, "the next hop cannot be asked");
+	}
+}
+
 static bool
 ask_router(struct call_out *call_out)
 {
@@ -170,23 +295,26 @@ ask_router(struct call_out *call_out)
 	return true;
 }
 
-/* Most have one next hop, which must not have more sessions of ours than it may have for mail. */
 static bool
 may_go(struct qmgr *qmgr)
 {
-	return choose_worker(qmgr) != NULL && qmgr->call_outs.on_their_way < CALL_OUT_PROBES_MAX &&
-	    qmgr->call_outs.on_their_way < qmgr->limits.sessions_per_destination;
+	return choose_worker(qmgr) != NULL && qmgr->call_outs.on_their_way < CALL_OUT_PROBES_MAX;
 }
 
 static void
 run(UNUSED evutil_socket_t socket, UNUSED short events, void *context)
 {
 	struct qmgr *qmgr = context;
-	struct call_outs *call_outs = &qmgr->call_outs;
+	struct call_out *first;
 
-	while (may_go(qmgr) && !TAILQ_EMPTY(&call_outs->waiting))
-		if (!ask_router(TAILQ_FIRST(&call_outs->waiting)))
+	while (may_go(qmgr) && (first = TAILQ_FIRST(&qmgr->call_outs.waiting)) != NULL) {
+		if (first->next_hop != NULL) {
+			set_out(first, identifiers_next_job(&qmgr->identifiers));
+			probe(first);
+		} else if (!ask_router(first)) {
 			return;
+		}
+	}
 }
 
 void
@@ -255,20 +383,12 @@ call_outs_forget(struct qmgr *qmgr, const void *owner)
 /* ---- answers ---- */
 
 static void
-probe(struct call_out *call_out, const struct route_answer *answer)
+note_route(struct call_out *call_out, const struct route_answer *answer)
 {
-	struct deliver_worker *worker = choose_worker(call_out->qmgr);
-	const struct call_out_job job = { .job = call_out->job, .transport = answer->transport,
-		.next_hop = answer->next_hop, .recipient = answer->address[0] != '\0' ? answer->address : call_out->recipient };
-
-	if (worker == NULL) {
-		put_back(call_out);
-	} else if (!send_call_out_job(worker->channel, &job)) {
-		finish(call_out, CALL_OUT_SILENT, "the next hop cannot be asked");
-	} else {
-		call_out->state = IS_PROBED;
-		call_out->worker = worker;
-	}
+	call_out->transport = answer->transport;
+	call_out->next_hop = memory_copy_string(answer->next_hop);
+	if (answer->address[0] != '\0')
+		call_out->address = memory_copy_string(answer->address);
 }
 
 void
@@ -278,12 +398,15 @@ call_outs_routed(struct qmgr *qmgr, const struct route_answer *answer)
 
 	if (call_out == NULL || call_out->state != IS_ROUTED)
 		return;
-	if (answer->outcome == ROUTE_DELIVER && (answer->transport == TRANSPORT_SMTP || answer->transport == TRANSPORT_LMTP))
-		probe(call_out, answer);
-	else if (answer->outcome == ROUTE_DEFER)
+	if (answer->outcome == ROUTE_DELIVER &&
+	    (answer->transport == TRANSPORT_SMTP || answer->transport == TRANSPORT_LMTP)) {
+		note_route(call_out, answer);
+		probe(call_out);
+	} else if (answer->outcome == ROUTE_DEFER) {
 		finish(call_out, CALL_OUT_SILENT, "nobody can say now where the mail goes");
-	else
+	} else {
 		finish(call_out, CALL_OUT_NOBODY_TO_ASK, "");
+	}
 }
 
 void
@@ -313,12 +436,11 @@ put_back_all(struct qmgr *qmgr, enum call_out_state state, const struct deliver_
 		if (!(call_out->state == state && call_out->worker == worker))
 			continue;
 		call_out->deaths += state == IS_PROBED;
-		if (call_out->deaths < DEATHS_MAX) {
+		any_again |= call_out->deaths >= DEATHS_MAX;
+		if (call_out->deaths < DEATHS_MAX && !call_out->out_of_time)
 			put_back(call_out);
-		} else {
-			any_again = true;
+		else
 			finish(call_out, CALL_OUT_SILENT, "the program that asked ended twice");
-		}
 	}
 	return any_again;
 }
@@ -341,6 +463,7 @@ void
 call_outs_start(struct qmgr *qmgr)
 {
 	TAILQ_INIT(&qmgr->call_outs.waiting);
+	TAILQ_INIT(&qmgr->call_outs.set_aside);
 	qmgr->call_outs.run = event_new(qmgr->base, -1, 0, run, qmgr);
 }
 
@@ -351,6 +474,8 @@ call_outs_end(struct qmgr *qmgr)
 
 	while ((node = hash_table_walk(&qmgr->call_outs.by_recipient, NULL)) != NULL)
 		call_out_free(HASH_CONTAINER(node, struct call_out, by_recipient));
+	while ((node = hash_table_walk(&qmgr->call_outs.by_job, NULL)) != NULL)
+		call_out_free(HASH_CONTAINER(node, struct call_out, by_job));
 	hash_table_free(&qmgr->call_outs.by_recipient);
 	hash_table_free(&qmgr->call_outs.by_job);
 	event_free(qmgr->call_outs.run);

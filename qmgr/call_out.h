@@ -5,9 +5,11 @@
  * asks the next hop (smtp/call_out.h). All who ask for the same recipient at a time share one call-out.
  *
  * Bounds: CALL_OUTS_MAX recipients and CALL_OUT_ASKERS_MAX askers at a time; more are answered by silence. CALL_OUT_PROBES_MAX of
- *         them are on their way, and no more than maximum_sessions_per_destination, beside the sessions with mail. Each is answered
+ *         them are on their way, of which no next hop has more than half, or than maximum_sessions_per_destination (beside the
+ *         sessions with mail): the rest of its own is set aside, and those of other next hops go on. Each is answered
  *         within call_out_timeout, whatever becomes of router and smtp: what they had in hand when they died is asked again. What
  *         an smtp process had in hand that is asked again may be what ended it: at the second such death it is answered by silence.
+ *         One that is out of time counts as on its way until smtp, which began later, is done with it: its session is still there.
  */
 #ifndef QMGR_CALL_OUT_H
 #define QMGR_CALL_OUT_H
@@ -36,6 +38,7 @@ struct call_outs {
 	struct hash_table by_recipient;
 	struct hash_table by_job;	/* asked of router or smtp */
 	struct call_out_list waiting;
+	struct call_out_list set_aside;	/* until one with the same next hop ends */
 	unsigned asker_count;
 	unsigned on_their_way;
 	struct event *run;
@@ -58,7 +61,7 @@ void call_outs_routed(struct qmgr *qmgr, const struct route_answer *answer);
 void call_outs_answered(struct qmgr *qmgr, const struct deliver_worker *worker, const struct call_out_result *result);
 void call_outs_kick(struct qmgr *qmgr);
 void call_outs_router_lost(struct qmgr *qmgr);
-/* Whether it had one in hand that was in hand at an earlier loss, too: the likely reason. */
+/* Whether it had one in hand that was in hand at an earlier loss, too: a likely reason. */
 bool call_outs_worker_lost(struct qmgr *qmgr, const struct deliver_worker *worker);
 
 #endif

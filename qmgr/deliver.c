@@ -516,9 +516,12 @@ put_back(struct qmgr *qmgr, struct job *job)
 	end_job(qmgr, job, NULL, &changes);
 }
 
-/* What the worker had begun with may have killed it. */
+/*
+ * What the worker had begun with may have killed it. Where the death is explained, by something else that was there at an
+ * earlier one, only what was there at an earlier one as well.
+ */
 static void
-note_death(struct qmgr *qmgr, const struct deliver_worker *worker)
+note_death(struct qmgr *qmgr, const struct deliver_worker *worker, bool explained)
 {
 	uint64_t *ids = memory_new(worker->job_count, sizeof(*ids));
 	const struct job *job;
@@ -527,7 +530,10 @@ note_death(struct qmgr *qmgr, const struct deliver_worker *worker)
 	TAILQ_FOREACH(job, &worker->jobs, worker_link)
 		if (job->begun)
 			ids[count++] = job->message->envelope.id;
-	suspects_note_death(&qmgr->deliver.suspects, ids, count, qmgr_now(qmgr));
+	if (explained)
+		suspects_note_explained_death(&qmgr->deliver.suspects, ids, count, qmgr_now(qmgr));
+	else
+		suspects_note_death(&qmgr->deliver.suspects, ids, count, qmgr_now(qmgr));
 	free(ids);
 }
 
@@ -540,8 +546,7 @@ lost(struct deliver_worker *worker)
 	channel_free(&worker->channel);
 	worker->telling = false;
 	worker->told = true;
-	if (!call_outs_worker_lost(qmgr, worker))
-		note_death(qmgr, worker);
+	note_death(qmgr, worker, call_outs_worker_lost(qmgr, worker));
 	while ((job = TAILQ_FIRST(&worker->jobs)) != NULL)
 		put_back(qmgr, job);
 	adoption_worker_lost(qmgr, worker);

@@ -75,14 +75,28 @@ count_known(struct suspects *suspects, const uint64_t *ids, size_t count, int64_
 	return any;
 }
 
-void
-suspects_note_death(struct suspects *suspects, const uint64_t *ids, size_t count, int64_t now_ms)
+static void
+forget_old(struct suspects *suspects, int64_t now_ms)
 {
 	struct suspect *oldest;
-	size_t i;
 
 	while ((oldest = TAILQ_FIRST(&suspects->all)) != NULL && now_ms - oldest->last_ms >= MEMORY_MS)
 		forget(suspects, oldest);
+}
+
+void
+suspects_note_explained_death(struct suspects *suspects, const uint64_t *ids, size_t count, int64_t now_ms)
+{
+	forget_old(suspects, now_ms);
+	count_known(suspects, ids, count, now_ms);
+}
+
+void
+suspects_note_death(struct suspects *suspects, const uint64_t *ids, size_t count, int64_t now_ms)
+{
+	size_t i;
+
+	forget_old(suspects, now_ms);
 	if (count_known(suspects, ids, count, now_ms))
 		return;
 	for (i = 0; i < count; i++)

@@ -28,6 +28,8 @@ void suspects_free(struct suspects *suspects);
 
 /* A worker died with these messages in hand; an id may stand there several times. now_ms: queue time. */
 void suspects_note_death(struct suspects *suspects, const uint64_t *ids, size_t count, int64_t now_ms);
+/* The same where something else is a likely reason: the death counts against suspects, and makes nobody one. */
+void suspects_note_explained_death(struct suspects *suspects, const uint64_t *ids, size_t count, int64_t now_ms);
 /* The deaths that count against the message; 0: none. */
 unsigned suspects_deaths(const struct suspects *suspects, uint64_t id);
 

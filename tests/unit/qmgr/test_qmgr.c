@@ -2183,7 +2183,7 @@ only_so_many_call_outs_are_on_their_way(UNUSED void **state)
 	connect_all();
 	qmgr.limits.sessions_per_destination = 1000;
 	for (unsigned i = 0; i < CALL_OUT_PROBES_MAX + 5; i++) {
-		snprintf(recipient, sizeof(recipient), "known%u@host-a", i);
+		snprintf(recipient, sizeof(recipient), "known%u@host-%u", i, i % 3);
 		ask_call_out(i, recipient);
 	}
 	until(smtp.call_outs == CALL_OUT_PROBES_MAX);
@@ -2195,18 +2195,110 @@ only_so_many_call_outs_are_on_their_way(UNUSED void **state)
 }
 
 static void
-no_more_call_outs_are_on_their_way_than_a_destination_may_have_sessions(UNUSED void **state)
+ask_call_outs(unsigned first, unsigned count, const char *host)
 {
 	char recipient[40];
 
-	connect_all();
-	for (unsigned i = 0; i < 5; i++) {
-		snprintf(recipient, sizeof(recipient), "known%u@host-a", i);
+	for (unsigned i = first; i < first + count; i++) {
+		snprintf(recipient, sizeof(recipient), "known%u@%s", i, host);
 		ask_call_out(i, recipient);
 	}
+}
+
+static void
+no_more_call_outs_are_on_their_way_than_a_destination_may_have_sessions(UNUSED void **state)
+{
+	connect_all();
+	ask_call_outs(0, 5, "host-a");
 	until(smtp.call_outs == defaults.sessions_per_destination);
 	turn(50);
 	assert_int_equal(smtp.call_outs, defaults.sessions_per_destination);
+}
+
+static void
+a_silent_next_hop_holds_up_no_call_out_of_another(UNUSED void **state)
+{
+	struct fake_worker at_host_a;
+
+	connect_all();
+	ask_call_outs(0, 5, "host-a");
+	until(smtp.call_outs == 2);
+	at_host_a = smtp;
+	ask_call_out(9, "known@host-b");
+	until(smtp.call_outs == 3);
+	assert_string_equal(smtp.last_called_out, "2 host-b:25 known@host-b");
+	answer_call_out(&smtp, CALL_OUT_ACCEPTED, "250 ok");
+	until(depositor.call_outs == 1);
+	turn(50);
+	assert_int_equal(smtp.call_outs, 3);
+	/* The next ones follow in their order, one for each place. */
+	answer_call_out(&at_host_a, CALL_OUT_ACCEPTED, "250 ok");
+	until(smtp.call_outs == 4);
+	assert_string_equal(smtp.last_called_out, "2 host-a:25 known2@host-a");
+	turn(50);
+	assert_int_equal(smtp.call_outs, 4);
+	for (unsigned i = 3; i < 5; i++) {
+		answer_call_out(&smtp, CALL_OUT_ACCEPTED, "250 ok");
+		until(smtp.call_outs == i + 2);
+	}
+	assert_string_equal(smtp.last_called_out, "2 host-a:25 known4@host-a");
+}
+
+static void
+no_next_hop_has_more_than_half_of_all_call_outs(UNUSED void **state)
+{
+	connect_all();
+	qmgr.limits.sessions_per_destination = 1000;
+	ask_call_outs(0, CALL_OUT_PROBES_MAX, "host-a");
+	until(smtp.call_outs == CALL_OUT_PROBES_MAX / 2);
+	turn(50);
+	assert_int_equal(smtp.call_outs, CALL_OUT_PROBES_MAX / 2);
+	ask_call_out(1000, "known@host-b");
+	until(smtp.call_outs == CALL_OUT_PROBES_MAX / 2 + 1);
+	assert_string_equal(smtp.last_called_out, "2 host-b:25 known@host-b");
+}
+
+/* The first two hold the places of host-a, the next two are next when smtp has gone: none of them gets to host-a any more. */
+static void
+a_place_at_a_next_hop_passes_on_when_the_next_one_has_no_time_left(UNUSED void **state)
+{
+	connect_all();
+	qmgr.limits.call_out_timeout_ms = 300;
+	ask_call_outs(0, 4, "host-a");
+	until(smtp.call_outs == 2);
+	qmgr.limits.call_out_timeout_ms = MINUTE;
+	ask_call_outs(4, 1, "host-a");
+	until(qmgr.call_outs.by_recipient.count == 5);
+	turn(50);
+	channel_free(&smtp.channel);
+	until(depositor.call_outs == 4);
+	worker_connect(&smtp, ROLE_SMTP, 0);
+	until(smtp.call_outs == 3);
+	assert_string_equal(smtp.last_called_out, "2 host-a:25 known4@host-a");
+}
+
+static void
+a_call_out_out_of_time_keeps_its_place_until_smtp_lets_go(UNUSED void **state)
+{
+	connect_all();
+	qmgr.limits.call_out_timeout_ms = 50;
+	ask_call_outs(0, 2, "host-a");
+	until(depositor.call_outs == 2);
+	assert_int_equal(depositor.call_out_outcome, CALL_OUT_SILENT);
+	qmgr.limits.call_out_timeout_ms = MINUTE;
+	ask_call_outs(0, 3, "host-a");
+	turn(50);
+	assert_int_equal(smtp.call_outs, 2);
+	answer_call_out(&smtp, CALL_OUT_ACCEPTED, "250 too late");
+	until(smtp.call_outs == 3);
+	/* What is out of time is not asked again, though there is room. */
+	qmgr.limits.sessions_per_destination = 20;
+	worker_connect(&smtp, ROLE_SMTP, 0);
+	until(smtp.call_outs == 6);
+	turn(50);
+	assert_int_equal(smtp.call_outs, 6);
+	assert_int_equal(qmgr.call_outs.on_their_way, 3);
+	assert_int_equal(depositor.call_outs, 2);
 }
 
 /* Its channel writes to a socket whose packets the test carries on to qmgr: nobody reads what qmgr says. */
@@ -2298,7 +2390,26 @@ a_call_out_that_kills_smtp_twice_is_not_asked_again(UNUSED void **state)
 }
 
 static void
-a_call_out_that_kills_smtp_again_is_the_reason_and_no_mail(UNUSED void **state)
+a_call_out_that_kills_smtp_again_makes_no_suspect_of_new_mail(UNUSED void **state)
+{
+	uint64_t id;
+
+	connect_all();
+	smtp.holds_jobs = true;
+	ask_call_out(7, "known@host-a");
+	until(smtp.call_outs == 1);
+	worker_connect(&smtp, ROLE_SMTP, 0);
+	until(smtp.call_outs == 2);
+	id = deposit("s@example.org", "good@x.example", CONTENT);
+	die_with(1);
+	until(depositor.call_outs == 1);
+	assert_int_equal(suspects_deaths(&qmgr.deliver.suspects, id), 0);
+	die_with(1);
+	assert_int_equal(suspects_deaths(&qmgr.deliver.suspects, id), 1);
+}
+
+static void
+call_outs_do_not_shield_a_message_that_kills_smtp(UNUSED void **state)
 {
 	connect_all();
 	smtp.holds_jobs = true;
@@ -2309,11 +2420,8 @@ a_call_out_that_kills_smtp_again_is_the_reason_and_no_mail(UNUSED void **state)
 	die_with(1);
 	until(smtp.call_outs == 2);
 	die_with(1);
-	/* At once, as after a first death. */
-	until(smtp.in_hand == 1 && depositor.call_outs == 1);
-	assert_false(fake.messages->parked);
-	die_with(1);
 	until(fake.messages->parked);
+	assert_int_equal(fake.messages->envelope.recipients[0].attempts, 0);
 }
 
 static void
@@ -2437,11 +2545,16 @@ main(void)
 		CASE(those_who_ask_for_the_same_recipient_share_a_call_out),
 		CASE(only_so_many_call_outs_are_on_their_way),
 		CASE(no_more_call_outs_are_on_their_way_than_a_destination_may_have_sessions),
+		CASE(a_silent_next_hop_holds_up_no_call_out_of_another),
+		CASE(no_next_hop_has_more_than_half_of_all_call_outs),
+		CASE(a_place_at_a_next_hop_passes_on_when_the_next_one_has_no_time_left),
+		CASE(a_call_out_out_of_time_keeps_its_place_until_smtp_lets_go),
 		CASE(surplus_call_outs_are_answered_at_once),
 		CASE(a_depositor_that_asks_for_call_outs_and_reads_no_answer_is_left),
 		CASE(a_call_out_survives_router_and_smtp),
 		CASE(a_call_out_that_kills_smtp_twice_is_not_asked_again),
-		CASE(a_call_out_that_kills_smtp_again_is_the_reason_and_no_mail),
+		CASE(a_call_out_that_kills_smtp_again_makes_no_suspect_of_new_mail),
+		CASE(call_outs_do_not_shield_a_message_that_kills_smtp),
 		CASE(a_call_out_waits_only_so_long),
 		CASE(an_asker_that_left_is_forgotten_and_the_call_out_ends),
 	};
