@@ -593,29 +593,34 @@ serve_park(struct store *store, struct request *request)
 	message_free(&message);
 }
 
-/* What the entry says about recipients. False when it cannot be read: without it they might get the message once more. */
-static bool
-take_update(struct store *store, const struct request *request, struct envelope *envelope)
+/*
+ * What the entry says about recipients. 1: it cannot be read, and without it they might get the message once more. -1: it cannot be
+ * read now, for a reason that is not the disk's (no descriptor is left, say).
+ */
+static int
+take_update(struct store *store, const struct request *request, struct envelope *envelope, struct error *error)
 {
 	struct message unknown = { .id = request->id };
 	struct envelope update;
 	struct record_entry entry;
-	struct error error;
 
-	if (part_read(&store->reader.parts, request->number, &request->part, &entry, &error) == 0 &&
-	    envelope_decode(entry.envelope, entry.envelope_length, &update, &error) == 0) {
+	if (part_read(&store->reader.parts, request->number, &request->part, &entry, error) == 0 &&
+	    envelope_decode(entry.envelope, entry.envelope_length, &update, error) == 0) {
 		envelope_take_update(envelope, &update, (entry.flags & ENTRY_WHOLE) != 0);
-		return true;
+		return 0;
 	}
-	if (error.kind == ERROR_SYSTEM)
-		report_unreadable(store, request->id, &request->part, &error);
+	if (error->kind == ERROR_SYSTEM && error->number != EIO)
+		return -1;
+	if (error->kind == ERROR_SYSTEM)
+		report_unreadable(store, request->id, &request->part, error);
 	else
-		reader_report_damage(store, &unknown, &request->part, &error);
+		reader_report_damage(store, &unknown, &request->part, error);
 	hold_unsure(store, request->id);
-	return false;
+	return 1;
 }
 
-/* Something was recorded about a message that is parked. counted: its live octets are the table's affair. */
+/* Something was recorded about a message that is parked. counted: its live octets are the table's affair. -1: the index will do without
+ * it, and is to be made again from the journal. */
 static int
 change_row(struct store *store, const struct request *request, bool counted, struct message *row,
     struct buffer *octets, struct error *error)
@@ -624,7 +629,7 @@ change_row(struct store *store, const struct request *request, bool counted, str
 	struct index_keys keys;
 	struct segment *segment;
 	bool changed;
-	int result;
+	int result = 0;
 
 	pthread_mutex_lock(&store->lock);
 	changed = message_apply(row, &request->part, 0, counted ? message_live_nothing : journal_live, &store->journal);
@@ -634,13 +639,16 @@ change_row(struct store *store, const struct request *request, bool counted, str
 		return 0;
 	if (envelope_decode(octets->data, octets->length, &envelope, error) < 0)
 		return -1;
-	if (request->part.kind == ENTRY_UPDATE && !take_update(store, request, &envelope))
-		row->held = true;
-	index_keys_make(&envelope, &keys);
-	buffer_clear(octets);
-	envelope_encode(&envelope, NULL, octets);
-	result = index_put(store->reader.index, row, octets->data, octets->length, &keys, error);
-	buffer_free(&keys.destinations);
+	if (request->part.kind == ENTRY_UPDATE)
+		result = take_update(store, request, &envelope, error);
+	row->held |= result == 1;
+	if (result >= 0) {
+		index_keys_make(&envelope, &keys);
+		buffer_clear(octets);
+		envelope_encode(&envelope, NULL, octets);
+		result = index_put(store->reader.index, row, octets->data, octets->length, &keys, error);
+		buffer_free(&keys.destinations);
+	}
 	envelope_free(&envelope);
 	return result;
 }

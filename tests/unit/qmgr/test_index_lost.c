@@ -407,6 +407,30 @@ a_message_that_could_not_be_read_once_stays_parked_while_it_is_copied(void **sta
 
 /* ---- changed while it is copied and comes into the index ---- */
 
+static void
+a_delivery_that_cannot_be_read_for_want_of_descriptors_is_in_the_next_index(void **state)
+{
+	struct box *box = *state;
+	struct envelope envelope;
+
+	box_add(box, 1, 1000);
+	park(box, 1);
+	tell(box, CHECKPOINT);
+	assert_false(stands_in_table(box, 1));
+	mark_bad(2, EMFILE);
+	bad_end = UINT64_MAX;
+	support_envelope(&envelope, 1, 3);
+	box_deliver(box, &envelope, 1);
+	envelope_free(&envelope);
+	tell(box, 0);
+	bad_end = 0;
+	tell(box, MAKE_INDEX);
+	assert_int_equal(box_list(box, 0, 10), 1);
+	assert_int_equal(box->listed[0].delivered, 1);
+	assert_int_equal(box_take_due(box, FUTURE, 10), 1);
+	assert_int_equal(box_number(box, "index_failures"), 1);
+}
+
 /* Message 1 is parked without an index; a flush is held, and the copy waits behind it. */
 static void
 begin_to_copy_without_index(struct box *box)
@@ -664,6 +688,7 @@ main(void)
 		CASE(a_message_that_is_active_stands_in_the_next_index),
 		CASE(a_message_whose_copy_is_flushed_while_it_comes_into_the_index_stays_parked),
 		CASE(a_delivery_while_the_message_comes_into_the_index_is_in_it),
+		CASE(a_delivery_that_cannot_be_read_for_want_of_descriptors_is_in_the_next_index),
 		CASE(a_message_that_ends_while_it_comes_into_the_index_is_not_in_it),
 		CASE(a_message_that_ends_while_it_is_copied_and_parked_is_not_in_the_index),
 		CASE(a_message_that_could_not_be_read_once_stays_parked_while_it_is_copied),
