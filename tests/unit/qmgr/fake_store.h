@@ -2,7 +2,7 @@
  * fake_store - the interface of qmgr/store/store.h over memory, for tests of what is above it
  *
  * Included by one test file: it defines every function, so that the linker takes none from the archive. Commits answer in a later
- * turn of the event loop, like the real one; fake_store_fail makes them fail.
+ * turn of the event loop, like the real one; fake.fail makes them fail, fake.stalls lets them wait.
  */
 #ifndef TESTS_FAKE_STORE_H
 #define TESTS_FAKE_STORE_H
@@ -33,6 +33,10 @@ static struct {
 	struct fake_message *messages;	/* in the order of ids */
 	unsigned fail;			/* so many commits fail from now on */
 	unsigned commits;
+	bool stalls;			/* commits wait for fake_answer_commit() */
+	struct store_batch *stalled;	/* the last asked first */
+	unsigned asked_by_id;		/* takes by id that are not answered yet */
+	void (*asked_cb)(void);		/* NULL, or called with each of them */
 	unsigned bodies_abandoned;
 	uint32_t body_checksum;		/* of the message added last */
 	int open_file;			/* the body file last created */
@@ -170,6 +174,7 @@ struct fake_entry {
 };
 
 struct store_batch {
+	struct store_batch *next;
 	struct fake_entry *first, **last;
 	store_commit_cb callback;
 	void *context;
@@ -307,7 +312,25 @@ store_commit(UNUSED struct store *store, struct store_batch *batch, UNUSED bool 
 	fake.commits++;
 	batch->callback = callback;
 	batch->context = context;
-	fake_later(fake_commit_run, batch);
+	if (fake.stalls) {
+		batch->next = fake.stalled;
+		fake.stalled = batch;
+	} else {
+		fake_later(fake_commit_run, batch);
+	}
+}
+
+/* The one that has waited longest is applied and answered. */
+UNUSED static void
+fake_answer_commit(void)
+{
+	struct store_batch **link = &fake.stalled, *batch;
+
+	while ((*link)->next != NULL)
+		link = &(*link)->next;
+	batch = *link;
+	*link = NULL;
+	fake_commit_run(batch);
 }
 
 bool
@@ -482,6 +505,7 @@ fake_take_run(void *context)
 		fake_copy_envelope(&message->envelope, NULL, envelope);
 		take->callback(take->context, envelope, NULL);
 	}
+	fake.asked_by_id -= take->id != 0;
 	take->callback(take->context, NULL, NULL);
 	free(take->destination);
 	free(take);
@@ -550,6 +574,9 @@ void
 store_take_id(UNUSED struct store *store, uint64_t id, store_take_cb callback, void *context)
 {
 	fake_take(NULL, id, 0, 1, callback, context);
+	fake.asked_by_id++;
+	if (fake.asked_cb != NULL)
+		fake.asked_cb();
 }
 
 /* ---- reading ---- */

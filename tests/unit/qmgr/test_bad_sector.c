@@ -1,46 +1,25 @@
 /*
  * test_bad_sector - a part of the disk that cannot be read, or that reads wrongly, while the store runs
  *
- * Commits here are one record of less than a page each: message n lies in page n + 1 of its segment. Only short reads fail, those of
- * single entries; what reads a whole segment at a start is tested in test_recovery.c.
+ * Commits here are one record of less than a page each: message n lies in page n + 1 of its segment.
  */
 #include <errno.h>
 #include <sys/syscall.h>
 
+#include "tests/unit/qmgr/bad_disk.h"
 #include "tests/unit/qmgr/store_support.h"
 
-#define PAGE 4096
-#define WHOLE 65536		/* a read of at least so much is of a whole segment */
-#define FUTURE INT64_C(4102444800000)
-
-static struct {
-	uint64_t begin, end;	/* octets of a segment; end 0: nothing is bad */
-	bool garbled;		/* it can be read, but wrongly */
-	unsigned opens;		/* so many times a segment can still be opened; 0: as often as one likes */
-} bad;
-
-static bool
-is_segment(int file)
-{
-	char link[64], path[256];
-	ssize_t length;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", file);
-	length = readlink(link, path, sizeof(path) - 1);
-	if (length < 0)
-		return false;
-	path[length] = '\0';
-	return strstr(path, "/journal/seg-") != NULL;
-}
+static bool garbled;		/* what is bad can be read, but wrongly */
+static unsigned opens;		/* so many times a segment can still be opened; 0: as often as one likes */
 
 /* In place of the library's. */
 ssize_t
 pread(int file, void *data, size_t length, off_t offset)
 {
-	bool hit = length < WHOLE && (uint64_t)offset < bad.end && (uint64_t)offset + length > bad.begin && is_segment(file);
+	bool hit = is_bad(length, offset) && is_read_of_entry(file, length);
 	ssize_t got;
 
-	if (hit && !bad.garbled) {
+	if (hit && !garbled) {
 		errno = EIO;
 		return -1;
 	}
@@ -59,20 +38,12 @@ openat(int folder, const char *path, int flags, ...)
 	va_start(arguments, flags);
 	mode = va_arg(arguments, mode_t);
 	va_end(arguments);
-	if (bad.opens > 0 && strncmp(path, "seg-", 4) == 0 && --bad.opens == 0) {
-		bad.opens = 1;
+	if (opens > 0 && strncmp(path, "seg-", 4) == 0 && --opens == 0) {
+		opens = 1;
 		errno = EIO;
 		return -1;
 	}
 	return (int)syscall(SYS_openat, folder, path, flags, mode);
-}
-
-static void
-make_bad(uint64_t page, bool garbled)
-{
-	bad.begin = (page + 1) * PAGE;
-	bad.end = bad.begin + PAGE;
-	bad.garbled = garbled;
 }
 
 static void
@@ -91,7 +62,7 @@ makes_an_index_without_what_cannot_be_read_and_takes_it_in_when_it_can(void **st
 
 	for (id = 1; id <= 5; id++)
 		box_add(box, id, 1000);
-	make_bad(3, false);
+	make_bad(3);
 	open_without_index(box);
 	assert_int_equal(box->summary.messages, 5);
 	assert_int_equal(box_list(box, 0, 10), 4);
@@ -112,7 +83,7 @@ makes_an_index_without_what_cannot_be_read_and_takes_it_in_when_it_can(void **st
 	assert_int_equal(box->summary.messages, 5);
 	assert_int_equal(box_list(box, 0, 10), 4);
 	assert_int_equal(box_number(box, "index_failures"), 0);
-	bad.end = 0;
+	bad_end = 0;
 	box_reopen(box);
 	assert_int_equal(box_list(box, 0, 10), 5);
 	assert_true(box->listed[2].held);
@@ -127,10 +98,10 @@ ends_a_message_that_cannot_be_read(void **state)
 
 	box_add(box, 1, 1000);
 	box_add(box, 2, 1000);
-	make_bad(1, false);
+	make_bad(1);
 	open_without_index(box);
 	box_done(box, 1);
-	bad.end = 0;
+	bad_end = 0;
 	box_reopen(box);
 	assert_int_equal(box->summary.messages, 1);
 	assert_null(box_take_id(box, 1));
@@ -146,7 +117,8 @@ lose_an_update(struct box *box)
 	support_envelope(&envelope, 1, 3);
 	box_deliver(box, &envelope, 0);
 	envelope_free(&envelope);
-	make_bad(2, true);
+	garbled = true;
+	make_bad(2);
 }
 
 static void
@@ -174,29 +146,28 @@ holds_a_parked_message_whose_new_change_cannot_be_read(void **state)
 {
 	struct box *box = *state;
 	struct envelope envelope;
-	bool garbled = true;
 
-	do {
-		garbled = !garbled;
+	for (int round = 0; round < 2; round++) {
+		garbled = round > 0;
 		box_add(box, 1, 1000);
 		support_envelope(&envelope, 1, 3);
 		store_park(box->store, &envelope, false);
 		assert_int_equal(box_list(box, 0, 10), 1);
 		assert_false(box->listed[0].held);
-		make_bad(2, garbled);
-		bad.end = UINT64_MAX;
+		make_bad(2);
+		bad_end = UINT64_MAX;
 		box_deliver(box, &envelope, 0);
 		envelope_free(&envelope);
 		assert_int_equal(box_list(box, 0, 10), 1);
 		assert_true(box->listed[0].held);
 		assert_int_equal(box_number(box, "index_failures"), 0);
 		assert_int_equal(box_take_due(box, FUTURE, 10), 0);
-		bad.end = 0;
+		bad_end = 0;
 		assert_non_null(box_take_id(box, 1));
 		box_done(box, 1);
 		if (!garbled)
 			box_reopen(box);
-	} while (!garbled);
+	}
 }
 
 /* Its headers are found, and then it cannot be opened any more: nothing is begun, nothing is set aside. */
@@ -213,16 +184,16 @@ refuses_to_start_over_a_segment_that_cannot_be_read_and_changes_nothing(void **s
 	box_remove_index(box);
 	snprintf(path, sizeof(path), "%s/journal", box->folder);
 	files = opendir(path);
-	bad.opens = 1;
+	opens = 1;
 	while ((entry = readdir(files)) != NULL)
-		bad.opens += 2 * (strncmp(entry->d_name, "seg-", 4) == 0);	/* they are looked for twice */
+		opens += 2 * (strncmp(entry->d_name, "seg-", 4) == 0);	/* they are looked for twice */
 	closedir(files);
 	assert_int_equal(box_try_open(box), -1);
 	assert_int_equal(box->error.kind, ERROR_SYSTEM);
 	assert_non_null(strstr(box->error.text, "seg-"));
 	snprintf(path, sizeof(path), "%s/damaged", box->folder);
 	assert_int_equal(access(path, F_OK), -1);
-	bad.opens = 0;
+	opens = 0;
 	box_open(box);
 	assert_int_equal(box->summary.messages, 1);
 	assert_int_equal(box->summary.damaged, 0);
@@ -232,7 +203,8 @@ refuses_to_start_over_a_segment_that_cannot_be_read_and_changes_nothing(void **s
 static int
 set_up(void **state)
 {
-	bad.end = 0;
+	bad_end = 0;
+	garbled = false;
 	*state = box_new("bad-sector");
 	box_open(*state);
 	return 0;
@@ -241,7 +213,7 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	bad.end = 0;
+	bad_end = 0;
 	box_free(*state);
 	return 0;
 }

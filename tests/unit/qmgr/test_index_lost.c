@@ -4,19 +4,15 @@
  * The store's own threads run; this file says when. fstatvfs() is called in the reader's thread at the beginning of each
  * of its turns, before it copies forward, makes the index again and writes its checkpoint: there that thread is told what
  * happens next. A flush of the journal waits while `hold_flush` is set, and a read of it while `hold_read` is.
- * Each message is a record that begins a page: the first one of a segment begins page 1, two pages behind its start.
  */
 #include <errno.h>
-#include <stdatomic.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 #include "qmgr/store/internal.h"
+#include "tests/unit/qmgr/bad_disk.h"
 #include "tests/unit/qmgr/store_support.h"
 
-#define PAGE 4096
-#define WHOLE 65536			/* a read of at least so much is of a whole segment */
-#define FUTURE INT64_C(4102444800000)
 #define PATIENCE_MS 30000
 #define LONG_PASSES 100000
 
@@ -33,24 +29,9 @@ static _Atomic unsigned orders, turns;
 static _Atomic unsigned passes;		/* as the reader counts them */
 static _Atomic bool disk_short;
 static _Atomic bool hold_flush, flush_held, hold_read, read_held;
-static _Atomic uint64_t bad_begin, bad_end;	/* octets of a segment that cannot be read; end 0: none */
 static _Atomic int bad_reason;
 
 /* ---- in place of the library's ---- */
-
-static bool
-is_segment(int file)
-{
-	char link[64], path[256];
-	ssize_t length;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", file);
-	length = readlink(link, path, sizeof(path) - 1);
-	if (length < 0)
-		return false;
-	path[length] = '\0';
-	return strstr(path, "/journal/seg-") != NULL;
-}
 
 static void
 wait_while(_Atomic bool *hold, _Atomic bool *held)
@@ -75,11 +56,11 @@ fdatasync(int file)
 ssize_t
 pread(int file, void *data, size_t length, off_t offset)
 {
-	bool of_journal = (hold_read || bad_end > 0) && length < WHOLE && is_segment(file);
+	bool of_journal = (hold_read || bad_end > 0) && is_read_of_entry(file, length);
 
 	if (of_journal && hold_read)
 		wait_while(&hold_read, &read_held);
-	if (of_journal && (uint64_t)offset < bad_end && (uint64_t)offset + length > bad_begin) {
+	if (of_journal && is_bad(length, offset)) {
 		errno = bad_reason;
 		return -1;
 	}
@@ -260,8 +241,7 @@ static void
 mark_bad(uint64_t page, int reason)
 {
 	bad_reason = reason;
-	bad_begin = (page + 1) * PAGE;
-	bad_end = bad_begin + PAGE;
+	make_bad(page);
 }
 
 /* ---- an index that is lost ---- */

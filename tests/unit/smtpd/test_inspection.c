@@ -11,22 +11,18 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <unistd.h>
 
-#include <event2/event.h>
-
-#include "common/base/clock.h"
 #include "common/base/wire.h"
 #include "common/ipc/directory.h"
 #include "common/ipc/dns.h"
 #include "common/ipc/inspection.h"
 #include "common/ipc/policy.h"
+#include "event_loop.h"
 #include "fixture.h"
 #include "smtpd/inquiry.h"
 #include "smtpd/inspection.h"
 #include "smtpd/limits.h"
 
-#define PATIENCE_MS 10000
 #define CALLERS 17
 #define QUESTIONS 16
 #define ASKED_MAX 64
@@ -55,7 +51,6 @@ struct caller {
 
 struct scene {
 	struct fixture settings;
-	struct event_base *base;
 	struct limits *limits;
 	struct inquirer *inquirer;
 	struct inspector *inspector;
@@ -139,12 +134,7 @@ take_lookup(void *context, struct channel *channel, const struct directory_looku
 static void
 start_peer(struct channel **channel, const struct ipc_protocol *protocol, const void *handlers)
 {
-	static const struct channel_events events = { .closed = NULL };
-	int sockets[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
-	*channel = channel_open(scene->base, sockets[0], protocol, IPC_SERVES, handlers, &events, scene);
-	assert_true(inquirer_connect(scene->inquirer, protocol, sockets[1]));
+	assert_true(inquirer_connect(scene->inquirer, protocol, restart_peer(channel, protocol, handlers)));
 }
 
 /* ---- the control command ---- */
@@ -201,7 +191,7 @@ call(size_t number)
 	int sockets[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
-	caller->channel = channel_open(scene->base, sockets[0], &inspection_protocol, IPC_ASKS, &handlers, &events, caller);
+	caller->channel = channel_open(base, sockets[0], &inspection_protocol, IPC_ASKS, &handlers, &events, caller);
 	inspector_connect(scene->inspector, sockets[1]);
 	return caller;
 }
@@ -228,14 +218,14 @@ prepare(void **state)
 	static const struct directory_handlers directory = { .directory_lookup = take_lookup };
 
 	scene = memory_new(1, sizeof(*scene));
-	scene->base = event_base_new();
+	base = event_base_new();
 	fixture_start(&scene->settings);
 	/* So that nobody is asked unless a case wants it. */
 	assert_true(fixture_set(&scene->settings, "verify_local_recipients", "disabled"));
 	assert_true(fixture_set(&scene->settings, "relay_enforcement", "all_hosts"));
 	scene->limits = limits_new();
-	scene->inquirer = inquirer_new(scene->base, scene->limits);
-	scene->inspector = inspector_new(scene->base, scene->inquirer, scene->limits, 2);
+	scene->inquirer = inquirer_new(base, scene->limits);
+	scene->inspector = inspector_new(base, scene->inquirer, scene->limits, 2);
 	log_set_level(LOG_SEVERITY_INFO);
 	log_set_sink(on_logged);
 	start_peer(&scene->resolver, &dns_protocol, &dns);
@@ -259,7 +249,7 @@ clean_up(void **state)
 	for (size_t i = 0; i < CALLERS; i++)
 		channel_free(&scene->callers[i].channel);
 	fixture_end(&scene->settings);
-	event_base_free(scene->base);
+	event_base_free(base);
 	free(scene);
 	return 0;
 }
@@ -278,23 +268,6 @@ reload(void)
 
 	inspector_set_rules(scene->inspector, rules);
 	rules_release(&rules);
-}
-
-#define turn_until(condition) do { \
-	deadline_t patience_ = deadline_after_ms(PATIENCE_MS); \
-	while (!(condition) && !deadline_passed(patience_)) { \
-		event_base_loop(scene->base, EVLOOP_NONBLOCK); \
-		usleep(200); \
-	} \
-	assert_true(condition); \
-} while (0)
-
-/* Lets everything that is on its way arrive. */
-static void
-settle(void)
-{
-	for (unsigned i = 0; i < 20; i++)
-		event_base_loop(scene->base, EVLOOP_NONBLOCK);
 }
 
 static struct caller *

@@ -10,12 +10,10 @@
 #include <cmocka.h>
 
 #include <stdio.h>
-#include <unistd.h>
-
-#include <event2/event.h>
 
 #include "common/ipc/deposit.h"
 #include "common/ipc/directory.h"
+#include "event_loop.h"
 #include "fixture.h"
 #include "smtpd/client_network.h"
 #include "smtpd/inquiry.h"
@@ -23,7 +21,6 @@
 
 struct scene {
 	struct fixture settings;
-	struct event_base *base;
 	struct limits *limits;
 	struct inquirer *inquirer;
 	struct channel *directory;
@@ -103,12 +100,9 @@ start_directory(void)
 {
 	static const struct directory_handlers handlers = { .greylist_question = take_attempt,
 		.call_out_recall = take_recall, .call_out_report = take_report };
-	int sockets[2];
 
-	channel_free(&scene->directory);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
-	scene->directory = channel_open(scene->base, sockets[0], &directory_protocol, IPC_SERVES, &handlers, NULL, NULL);
-	assert_true(inquirer_connect(scene->inquirer, &directory_protocol, sockets[1]));
+	assert_true(inquirer_connect(scene->inquirer, &directory_protocol,
+	    restart_peer(&scene->directory, &directory_protocol, &handlers)));
 }
 
 /* As server.c does it with the channel of the deposits. */
@@ -117,14 +111,11 @@ start_queue(void)
 {
 	static const struct deposit_handlers serving = { .call_out_question = take_question };
 	static const struct deposit_handlers asking = { .call_out_answer = take_answer };
-	int sockets[2];
 
 	inquirer_use_queue(scene->inquirer, NULL);
-	channel_free(&scene->queue);
 	channel_free(&scene->to_queue);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), 0);
-	scene->queue = channel_open(scene->base, sockets[0], &deposit_protocol, IPC_SERVES, &serving, NULL, NULL);
-	scene->to_queue = channel_open(scene->base, sockets[1], &deposit_protocol, IPC_ASKS, &asking, NULL, NULL);
+	scene->to_queue = channel_open(base, restart_peer(&scene->queue, &deposit_protocol, &serving), &deposit_protocol,
+	    IPC_ASKS, &asking, NULL, NULL);
 	inquirer_use_queue(scene->inquirer, scene->to_queue);
 }
 
@@ -140,11 +131,11 @@ static int
 prepare(void **state UNUSED)
 {
 	scene = memory_new(1, sizeof(*scene));
-	scene->base = event_base_new();
+	base = event_base_new();
 	fixture_start(&scene->settings);
 	scene->settings.rules = rules_new(scene->settings.settings);
 	scene->limits = limits_new();
-	scene->inquirer = inquirer_new(scene->base, scene->limits);
+	scene->inquirer = inquirer_new(base, scene->limits);
 	scene->client_address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = { htonl(0xc0000207) } };
 	scene->client.address = (const struct sockaddr *)&scene->client_address;
 	scene->client.address_text = "192.0.2.7";
@@ -166,16 +157,9 @@ clean_up(void **state UNUSED)
 	channel_free(&scene->queue);
 	channel_free(&scene->to_queue);
 	fixture_end(&scene->settings);
-	event_base_free(scene->base);
+	event_base_free(base);
 	free(scene);
 	return 0;
-}
-
-static void
-turn(void)
-{
-	for (int i = 0; i < 20; i++)
-		event_base_loop(scene->base, EVLOOP_NONBLOCK);
 }
 
 static struct inquiry *
@@ -185,7 +169,7 @@ ask(enum fact fact, bool is_rehearsal)
 		.sender = &scene->sender, .recipient = &scene->recipient, .is_rehearsal = is_rehearsal };
 	struct inquiry *inquiry = inquiry_ask(scene->inquirer, fact, &subject, on_done, scene);
 
-	turn();
+	settle();
 	return inquiry;
 }
 
@@ -194,7 +178,7 @@ tell_memory(enum call_out_memory_finding finding, const char *text)
 {
 	send_call_out_memory(scene->directory, &(struct call_out_memory){ .id = scene->recall_id, .finding = (uint8_t)finding,
 	    .text = text });
-	turn();
+	settle();
 }
 
 static void
@@ -202,7 +186,7 @@ tell_answer(unsigned outcome, const char *text)
 {
 	send_call_out_answer(scene->queue, &(struct call_out_answer){ .id = scene->question_id, .outcome = (uint8_t)outcome,
 	    .text = text });
-	turn();
+	settle();
 }
 
 static void
@@ -215,13 +199,13 @@ the_greylist_is_asked_by_network(void **state UNUSED)
 	assert_string_equal(scene->from, "a@b.example");
 	assert_string_equal(scene->to, "alice@ours.example");
 	send_greylist_answer(scene->directory, &(struct greylist_answer){ .id = scene->attempt.id, .seconds = 300 });
-	turn();
+	settle();
 	assert_int_equal(scene->answer.fact, FACT_GREYLIST);
 	assert_int_equal(scene->answer.greylist.finding, GREYLIST_TOO_SOON);
 	assert_int_equal(scene->answer.greylist.seconds, 300);
 	ask(FACT_GREYLIST, false);
 	send_greylist_answer(scene->directory, &(struct greylist_answer){ .id = scene->attempt.id, .known = 1 });
-	turn();
+	settle();
 	assert_int_equal(scene->answer.greylist.finding, GREYLIST_KNOWN);
 	assert_int_equal(scene->answers, 2);
 }
@@ -239,7 +223,7 @@ a_directory_that_was_restarted_is_asked_again(void **state UNUSED)
 	ask(FACT_GREYLIST, false);
 	ask(FACT_CALL_OUT, false);
 	start_directory();
-	turn();
+	settle();
 	assert_int_equal(scene->attempts, 2);
 	assert_int_equal(scene->recalls, 2);
 	tell_memory(CALL_OUT_MEMORY_TAKEN, "");
@@ -299,7 +283,7 @@ a_qmgr_that_was_restarted_is_asked_again(void **state UNUSED)
 	tell_memory(CALL_OUT_MEMORY_NOTHING, "");
 	assert_int_equal(scene->questions, 1);
 	start_queue();
-	turn();
+	settle();
 	assert_int_equal(scene->questions, 2);
 	tell_answer(CALL_OUT_ACCEPTED, "");
 	assert_int_equal(scene->answers, 1);
@@ -313,7 +297,7 @@ without_a_qmgr_a_question_waits_for_one(void **state UNUSED)
 	tell_memory(CALL_OUT_MEMORY_NOTHING, "");
 	assert_int_equal(scene->questions, 0);
 	start_queue();
-	turn();
+	settle();
 	assert_int_equal(scene->questions, 1);
 }
 
