@@ -270,7 +270,7 @@ active_settle(struct qmgr *qmgr, struct active_message *message)
 		return;
 	if (message->open == 0)
 		finish(qmgr, message);
-	else
+	else if (message->recording == 0)
 		park(qmgr, message);
 }
 

@@ -2,7 +2,8 @@
  * active - a message of the active window: what each of its recipients is at, and what happens next
  *
  * The envelope says what is true on disk or about to be; the phase says what this process is doing with a recipient
- * right now. A message leaves memory when nothing is being done for it: it is parked, or done.
+ * right now. A message leaves memory when nothing is being done for it: it is parked, or done. It is parked only after its
+ * updates were answered, so that none that is older comes over what the store then has of it.
  */
 #ifndef QMGR_ACTIVE_H
 #define QMGR_ACTIVE_H
@@ -55,6 +56,7 @@ struct active_message {
 	bool removed;				/* by an administrator: done as soon as nothing is in hand */
 	bool routes_known;			/* came from the store: what routes it has are by the documents in force */
 	bool done_recorded;			/* the record that it is done is on its way with its last report */
+	uint32_t recording;			/* updates that the store has not answered yet: it is not parked before */
 	bool delay_due;				/* the sender is to be told of the delay */
 	uint32_t order;				/* of an administrator: its destinations are tried at once; 0: none */
 	int64_t arrival_ms;			/* queue time */

@@ -19,19 +19,33 @@ struct ledger_entry {
 	TAILQ_ENTRY(ledger_entry) link;
 };
 
+/* It may be parked now, also when the record failed: memory is not to fill while the disk is in trouble. */
+static void
+answered(struct qmgr *qmgr, uint64_t id)
+{
+	struct active_message *message = active_find(qmgr, id);
+
+	if (message != NULL && --message->recording == 0)
+		active_settle(qmgr, message);
+}
+
 static void
 committed(void *context, const struct error *error)
 {
 	struct ledger_entry *entry = context;
-	struct ledger *ledger = &entry->qmgr->ledger;
+	struct qmgr *qmgr = entry->qmgr;
+	uint64_t id = entry->id;
+	bool update = entry->kind == ENTRY_UPDATE;
 
-	TAILQ_REMOVE(&ledger->committing, entry, link);
-	if (error == NULL || entry->qmgr->leaving) {
+	TAILQ_REMOVE(&qmgr->ledger.committing, entry, link);
+	if (error == NULL || qmgr->leaving) {
 		free(entry);
-		return;
+	} else {
+		TAILQ_INSERT_TAIL(&qmgr->ledger.waiting, entry, link);
+		event_add(qmgr->ledger.again, &(struct timeval){ .tv_sec = AGAIN_SECONDS });
 	}
-	TAILQ_INSERT_TAIL(&ledger->waiting, entry, link);
-	event_add(ledger->again, &(struct timeval){ .tv_sec = AGAIN_SECONDS });
+	if (update && !qmgr->leaving)
+		answered(qmgr, id);
 }
 
 static void
@@ -52,13 +66,20 @@ entry_new(struct qmgr *qmgr, uint64_t id, enum entry_kind kind)
 	return entry;
 }
 
-void
-ledger_update(struct qmgr *qmgr, struct active_message *message, const bool *chosen)
+static void
+commit_update(struct qmgr *qmgr, struct ledger_entry *entry, struct active_message *message, const bool *chosen)
 {
 	struct store_batch *batch = store_batch_new(qmgr->store);
 
 	store_batch_update(batch, &message->envelope, chosen);
-	commit(qmgr, entry_new(qmgr, message->envelope.id, ENTRY_UPDATE), batch);
+	message->recording++;
+	commit(qmgr, entry, batch);
+}
+
+void
+ledger_update(struct qmgr *qmgr, struct active_message *message, const bool *chosen)
+{
+	commit_update(qmgr, entry_new(qmgr, message->envelope.id, ENTRY_UPDATE), message, chosen);
 }
 
 void
@@ -92,27 +113,35 @@ settled_recipients(const struct active_message *message)
 }
 
 static void
-write_again(struct qmgr *qmgr, struct ledger_entry *entry)
+write_update_again(struct qmgr *qmgr, struct ledger_entry *entry)
 {
 	struct active_message *message = active_find(qmgr, entry->id);
-	struct store_batch *batch;
 	bool *chosen;
 
 	/* A message that was parked meanwhile was parked with this change; one that is done needs none. */
-	if (entry->kind == ENTRY_UPDATE && message == NULL) {
+	if (message == NULL) {
 		free(entry);
 		return;
 	}
-	batch = store_batch_new(qmgr->store);
+	chosen = settled_recipients(message);
+	commit_update(qmgr, entry, message, chosen);
+	free(chosen);
+}
+
+static void
+write_again(struct qmgr *qmgr, struct ledger_entry *entry)
+{
+	struct store_batch *batch;
+
 	if (entry->kind == ENTRY_UPDATE) {
-		chosen = settled_recipients(message);
-		store_batch_update(batch, &message->envelope, chosen);
-		free(chosen);
-	} else if (entry->kind == ENTRY_DONE) {
-		store_batch_done(batch, entry->id);
-	} else {
-		store_batch_hold(batch, entry->id, entry->kind == ENTRY_HOLD);
+		write_update_again(qmgr, entry);
+		return;
 	}
+	batch = store_batch_new(qmgr->store);
+	if (entry->kind == ENTRY_DONE)
+		store_batch_done(batch, entry->id);
+	else
+		store_batch_hold(batch, entry->id, entry->kind == ENTRY_HOLD);
 	commit(qmgr, entry, batch);
 }
 

@@ -4,7 +4,7 @@
  * Three kinds of threads and their locks:
  *   event loop   store.c and the public functions; owns recent, next due times, troubles as last told
  *   committer    commit.c: takes all batches that wait, writes and flushes them, applies them to the table
- *   reader       reader.c, index.c, copy_forward.c: index, reads, parking and waking, freeing of segments
+ *   reader       reader.c, take.c, settle.c, index.c, copy_forward.c: index, reads, parking and waking, freeing of segments
  *   helpers      helpers.c, body.c: whatever takes long and concerns one file: bodies, unlinks, new segments
  * store->lock guards the journal's lists and the table. Queues have locks of their own, taken after store->lock.
  * Nothing is called back but from the event loop: threads hand over completions.
@@ -300,14 +300,16 @@ void reader_report_damage(struct store *store, const struct message *message, co
 void reader_leave_to_index(struct store *store, const struct message *row);
 /* The message is given up: nothing of it can be read. */
 void reader_drop(struct store *store, uint64_t id);
-/* The index failed: it is closed and discarded, and what it held is found in the journal. */
-void reader_index_failed(struct store *store, const struct error *error);
-/* Messages that wait in the table go to the index; or, without one, learn when they are due. -1 when the index
- * failed. */
-int reader_settle(struct store *store, struct error *error);
-
 /* Finds out anew when the next parked message is due. */
 void reader_know_due(struct store *store);
+
+/* settle.c: in the reader thread */
+/* The index failed: it is closed and discarded, and what it held is found in the journal. */
+void reader_index_failed(struct store *store, const struct error *error);
+/* Messages that wait in the table go to the index; or, without one, learn when they are due. -1 when the index failed. */
+int reader_settle(struct store *store, struct error *error);
+/* Makes an index when there is none, and tries once more to read what it lacks. */
+void reader_try_index_again(struct store *store);
 
 /* take.c: in the reader thread */
 void take_serve(struct store *store, struct request *request);

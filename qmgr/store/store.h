@@ -119,7 +119,8 @@ void store_body_open(struct store *store, uint64_t id, store_file_cb callback, v
 /* ---- parking and waking ---- */
 
 /* The message leaves memory: the index keeps its envelope (as last committed and passed here) under its earliest next_attempt_ms and
- * under the destination of each waiting recipient. */
+ * under the destination of each waiting recipient. Every update of it was answered before: one that is applied later
+ * changes what is kept here, and without an index nothing but the journal is kept. */
 void store_park(struct store *store, const struct envelope *envelope, bool held);
 
 /* A parked message that was taken is no longer parked: the callback owns envelope (free it with envelope_free and free). Held messages are
