@@ -11,6 +11,8 @@
 #include "qmgr/selection.h"
 #include "qmgr/store/store.h"
 
+#define ASKED_AT_MOST 100		/* messages that the store is asked for at a time */
+
 struct action_item {
 	uint64_t id;
 	bool held;
@@ -27,8 +29,15 @@ struct action {
 	size_t item_count;
 	size_t capacity;
 	size_t next;
-	bool came;			/* the message that the store was asked for */
+	unsigned asked;			/* messages that the store was asked for */
 	uint64_t changed;
+};
+
+/* One of them. */
+struct asked {
+	struct action *action;
+	uint64_t id;
+	bool came;
 };
 
 static const char *const action_names[] = { "hold", "release", "retry", "remove", "route" };
@@ -158,24 +167,26 @@ static void act(struct action *action);
 static void
 taken(void *context, struct envelope *envelope, const struct error *error)
 {
-	struct action *action = context;
+	struct asked *asked = context;
+	struct action *action = asked->action;
 	struct qmgr *qmgr = action->qmgr;
-	const struct action_item *item = &action->items[action->next - 1];
 	struct active_message *message;
 
 	if (envelope == NULL) {
+		/* It was not there if it came back as due while the store was asked. */
+		message = asked->came || qmgr->leaving ? NULL : active_find(qmgr, asked->id);
+		free(asked);
 		if (error != NULL)
 			log_event(LOG_NOTE, error->text);
 		if (qmgr->leaving)
 			return;
-		/* It was not there if it came back as due while the store was asked. */
-		message = action->came ? NULL : active_find(qmgr, item->id);
 		if (message != NULL)
 			action->changed += change_active(action, message);
+		action->asked--;
 		act(action);
 		return;
 	}
-	action->came = true;
+	asked->came = true;
 	message = active_new(envelope, NULL, PLACE_UNKNOWN);
 	free(envelope);
 	message->held = store_held(qmgr->store, message->envelope.id);
@@ -201,24 +212,34 @@ may_apply(enum action_kind kind, bool held)
 	return kind == ACTION_REMOVE || !held;
 }
 
-/* Goes on with what was selected, until the store has to be asked or everything is done. */
+static void
+ask(struct action *action, uint64_t id)
+{
+	struct asked *asked = memory_new(1, sizeof(*asked));
+
+	asked->action = action;
+	asked->id = id;
+	action->asked++;
+	store_take_id(action->qmgr->store, id, taken, asked);
+}
+
+/* Goes on with what was selected, until the store has been asked for enough or everything is done. */
 static void
 act(struct action *action)
 {
 	struct qmgr *qmgr = action->qmgr;
 
-	while (action->next < action->item_count) {
+	while (action->next < action->item_count && action->asked < ASKED_AT_MOST) {
 		const struct action_item *item = &action->items[action->next++];
 		struct active_message *message = active_find(qmgr, item->id);
 
-		if (message != NULL) {
+		if (message != NULL)
 			action->changed += change_active(action, message);
-		} else if (may_apply(action->kind, item->held)) {
-			action->came = false;
-			store_take_id(qmgr->store, item->id, taken, action);
-			return;
-		}
+		else if (may_apply(action->kind, item->held))
+			ask(action, item->id);
 	}
+	if (action->asked > 0)
+		return;
 	schedule_kick(qmgr);
 	end(action, NULL);
 }

@@ -1,7 +1,8 @@
 /*
  * action - hold, release, retry, remove, or route anew all messages that a selection means
  *
- * What is selected is taken from the store one message at a time, so that a large selection holds up nobody.
+ * What is selected is taken from the store some messages at a time: a large selection holds up nobody, and does not wait a turn of
+ * the store for each message.
  */
 #ifndef QMGR_ACTION_H
 #define QMGR_ACTION_H
