@@ -63,6 +63,7 @@ job_free(struct qmgr *qmgr, struct job *job)
 	TAILQ_REMOVE(&job->worker->jobs, job, worker_link);
 	LIST_REMOVE(job, message_link);
 	job->worker->job_count--;
+	job->destination->jobs_at[job->worker->number]--;
 	qmgr->deliver.jobs_of[job->destination->class]--;
 	free(job->recipients);
 	free(job);
@@ -303,28 +304,23 @@ fetch_content(struct qmgr *qmgr, struct job *job)
 
 /* ---- starting ---- */
 
-static bool
-can_take(const struct deliver_worker *worker)
+bool
+deliver_can_take(const struct deliver_worker *worker)
 {
 	return worker->channel != NULL && !worker->telling && worker->unsent < UNSENT_MAX &&
 	    channel_credits(worker->channel) > worker->unbegun && channel_queued(worker->channel) < QUEUED_MAX;
 }
 
-struct deliver_worker *
-deliver_choose(struct qmgr *qmgr, enum delivery_class class, struct destination *destination)
+bool
+deliver_any_can_take(const struct qmgr *qmgr, enum delivery_class class)
 {
 	enum role role = class == CLASS_LOCAL ? ROLE_LOCAL : ROLE_SMTP;
-	struct deliver_worker *worker, *best = NULL;
+	const struct deliver_worker *worker;
 
-	if (destination->last_worker != NULL && can_take(destination->last_worker))
-		best = destination->last_worker;
-	destination->last_worker = NULL;
-	if (best != NULL)
-		return best;
 	TAILQ_FOREACH(worker, &qmgr->deliver.workers, link)
-		if (worker->role == role && can_take(worker) && (best == NULL || worker->job_count < best->job_count))
-			best = worker;
-	return best;
+		if (worker->role == role && deliver_can_take(worker))
+			return true;
+	return false;
 }
 
 static bool
@@ -365,6 +361,7 @@ deliver_start_job(struct qmgr *qmgr, struct deliver_worker *worker, struct desti
 	TAILQ_INSERT_TAIL(&worker->jobs, job, worker_link);
 	LIST_INSERT_HEAD(&message->jobs, job, message_link);
 	worker->job_count++;
+	destination_count_job_at(destination, worker->number);
 	worker->unsent++;
 	worker->unbegun++;
 	qmgr->deliver.jobs_of[destination->class]++;
@@ -623,6 +620,7 @@ worker_of(struct qmgr *qmgr, enum role role, unsigned instance)
 	worker->qmgr = qmgr;
 	worker->role = role;
 	worker->instance = instance;
+	worker->number = qmgr->deliver.worker_count++;
 	TAILQ_INIT(&worker->jobs);
 	TAILQ_INIT(&worker->sending);
 	TAILQ_INSERT_TAIL(&qmgr->deliver.workers, worker, link);

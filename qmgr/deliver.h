@@ -38,6 +38,7 @@ struct deliver_worker {
 	struct qmgr *qmgr;
 	enum role role;
 	unsigned instance;
+	unsigned number;		/* which of all workers it is, from 0 */
 	struct channel *channel;	/* NULL while it is gone */
 	bool telling;			/* it has not told all it holds for an earlier qmgr */
 	bool told;			/* it has, or was lost since our start: it can hold nothing more of that kind */
@@ -76,6 +77,7 @@ struct job {
 
 struct deliver {
 	struct worker_list workers;
+	unsigned worker_count;
 	struct hash_table jobs;
 	unsigned jobs_of[CLASS_COUNT];
 	struct suspects suspects;
@@ -86,8 +88,9 @@ void deliver_end(struct qmgr *qmgr);
 /* A process of smtp or local is there, for the first time or again: takes over socket. */
 void deliver_introduced(struct qmgr *qmgr, enum role role, unsigned instance, enum ipc_side side, int socket);
 
-/* The worker that should get the next job of the destination, or NULL when none can take one. */
-struct deliver_worker *deliver_choose(struct qmgr *qmgr, enum delivery_class class, struct destination *destination);
+/* Whether the worker, or any one of the class, can take a job now. */
+bool deliver_can_take(const struct deliver_worker *worker);
+bool deliver_any_can_take(const struct qmgr *qmgr, enum delivery_class class);
 /* Gives it the job; the session was counted by destination_take(). */
 void deliver_start_job(struct qmgr *qmgr, struct deliver_worker *worker, struct destination *destination,
     struct active_message *message, const uint32_t *recipients, uint32_t count);

@@ -37,6 +37,7 @@ destination_free(struct destinations *destinations, struct destination *destinat
 {
 	hash_table_remove(&destinations->by_key, &destination->by_key);
 	free(destination->key);
+	free(destination->jobs_at);
 	free(destination->last_status);
 	free(destination->last_reason);
 	free(destination->last_host);
@@ -132,14 +133,22 @@ destination_release(struct destinations *destinations, struct destination *desti
 }
 
 unsigned
+destination_limit(const struct destinations *destinations, const struct destination *destination)
+{
+	const struct limits *limits = destinations->limits;
+
+	return destination->class == CLASS_LOCAL ? limits->deliveries : limits->sessions_per_destination;
+}
+
+unsigned
 destination_concurrency(const struct destinations *destinations, const struct destination *destination)
 {
-	unsigned limit = destinations->limits->sessions_per_destination;
+	unsigned limit = destination_limit(destinations, destination);
 
 	if (destination->standing == STANDING_SUSPECT)
 		return 1;
 	if (destination->class == CLASS_LOCAL)
-		return destinations->limits->deliveries;
+		return limit;
 	return destination->concurrency < limit ? destination->concurrency : limit;
 }
 
@@ -153,14 +162,14 @@ ring_of(const struct destinations *destinations, const struct destination *desti
 	return destination->standing == STANDING_PROVEN ? RING_PROVEN : RING_SUSPECT;
 }
 
-/* Puts the destination into the ring where it belongs in its state, or takes it out. */
+/* Puts the destination into the ring where it belongs in its state, or takes it out. One set aside stays so as long as it has jobs. */
 static void
 update_ring(struct destinations *destinations, struct destination *destination, bool at_head)
 {
 	struct destination_list *rings = destinations->rings[destination->class];
 	enum destination_ring ring = ring_of(destinations, destination);
 
-	if (ring == destination->ring)
+	if (ring == destination->ring || (destination->ring == RING_SET_ASIDE && ring != RING_NONE))
 		return;
 	if (destination->ring != RING_NONE)
 		TAILQ_REMOVE(&rings[destination->ring], destination, ring_link);
@@ -331,9 +340,41 @@ destination_next(struct destinations *destinations, enum delivery_class class)
 }
 
 void
-destination_put_back(struct destinations *destinations, struct destination *destination)
+destination_set_aside(struct destinations *destinations, struct destination *destination)
 {
-	update_ring(destinations, destination, true);
+	TAILQ_INSERT_TAIL(&destinations->rings[destination->class][RING_SET_ASIDE], destination, ring_link);
+	destination->ring = RING_SET_ASIDE;
+}
+
+void
+destinations_bring_back(struct destinations *destinations, enum delivery_class class)
+{
+	struct destination_list *aside = &destinations->rings[class][RING_SET_ASIDE];
+	struct destination *destination;
+
+	while ((destination = TAILQ_LAST(aside, destination_list)) != NULL) {
+		TAILQ_REMOVE(aside, destination, ring_link);
+		destination->ring = RING_NONE;
+		update_ring(destinations, destination, true);
+	}
+}
+
+unsigned
+destination_jobs_at(const struct destination *destination, unsigned worker)
+{
+	return worker < destination->jobs_at_count ? destination->jobs_at[worker] : 0;
+}
+
+void
+destination_count_job_at(struct destination *destination, unsigned worker)
+{
+	if (worker >= destination->jobs_at_count) {
+		destination->jobs_at = memory_resize(destination->jobs_at, worker + 1, sizeof(*destination->jobs_at));
+		memset(destination->jobs_at + destination->jobs_at_count, 0,
+		    (worker + 1 - destination->jobs_at_count) * sizeof(*destination->jobs_at));
+		destination->jobs_at_count = worker + 1;
+	}
+	destination->jobs_at[worker]++;
 }
 
 /* Of eight turns five are for high priority, two for normal, one for low; a turn that nobody there wants goes to the highest. */

@@ -44,6 +44,7 @@ enum destination_ring {
 	RING_FIRST,		/* new ones with nothing in hand */
 	RING_SUSPECT,
 	RING_MORE,		/* new ones that have a job in hand: when there is room to spare */
+	RING_SET_ASIDE,		/* out of the turns for a moment */
 	RING_COUNT,
 	RING_NONE = RING_COUNT
 };
@@ -75,6 +76,8 @@ struct destination {
 	uint32_t enqueued;		/* of them standing in queues */
 	unsigned turn;
 	unsigned sessions;		/* jobs in hand */
+	unsigned *jobs_at;		/* owned: the same for each worker, by its number */
+	unsigned jobs_at_count;
 	enum destination_ring ring;	/* RING_NONE: it may not start a job */
 	TAILQ_ENTRY(destination) ring_link;
 	bool idle;			/* in the list of those that only remember */
@@ -129,7 +132,8 @@ struct destination *destination_find(struct destinations *destinations, const ch
 /* Forgets a destination that has nothing to do and nothing to remember. Call after its last use in a function. */
 void destination_release(struct destinations *destinations, struct destination *destination);
 
-/* Jobs that may be in hand for it at one time. */
+/* Jobs that the settings allow to be in hand for it at one time; what it may have now, which is not more. */
+unsigned destination_limit(const struct destinations *destinations, const struct destination *destination);
 unsigned destination_concurrency(const struct destinations *destinations, const struct destination *destination);
 
 /* The delivery of message for destination, or NULL. */
@@ -155,8 +159,13 @@ struct destination *destination_next(struct destinations *destinations, enum del
  */
 struct active_message *destination_take(struct destinations *destinations, struct destination *destination,
     uint32_t recipients[static JOB_RECIPIENTS_MAX], uint32_t *count_out);
-/* A destination that was popped by destination_next() and not used returns to the head of its ring. */
-void destination_put_back(struct destinations *destinations, struct destination *destination);
+/* A destination that was popped by destination_next() and not used is passed over from now on ... */
+void destination_set_aside(struct destinations *destinations, struct destination *destination);
+/* ... until all of them return to the heads of their rings. */
+void destinations_bring_back(struct destinations *destinations, enum delivery_class class);
+/* Its jobs in hand at the worker of that number. One more; whoever ends the job takes it off jobs_at. */
+unsigned destination_jobs_at(const struct destination *destination, unsigned worker);
+void destination_count_job_at(struct destination *destination, unsigned worker);
 /* A job of it ended. */
 void destination_session_ended(struct destinations *destinations, struct destination *destination);
 

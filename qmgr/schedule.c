@@ -5,6 +5,7 @@
 
 #include "qmgr/outcome.h"
 #include "qmgr/qmgr.h"
+#include "qmgr/sharing.h"
 
 /* Jobs of the class that may be in hand: the settings say so, and the workers. */
 static unsigned
@@ -35,20 +36,20 @@ run_class(struct qmgr *qmgr, enum delivery_class class)
 	unsigned limit = class_limit(qmgr, class);
 
 	destinations_set_capacity(&qmgr->destinations, class, limit);
-	while (qmgr->deliver.jobs_of[class] < limit &&
+	while (qmgr->deliver.jobs_of[class] < limit && deliver_any_can_take(qmgr, class) &&
 	    (destination = destination_next(&qmgr->destinations, class)) != NULL) {
 		if (destination_is_down(destination, qmgr_now(qmgr))) {
 			outcome_destination_down(qmgr, destination);
 			destination_release(&qmgr->destinations, destination);
 			continue;
 		}
-		worker = deliver_choose(qmgr, class, destination);
-		if (worker == NULL) {
-			destination_put_back(&qmgr->destinations, destination);
-			break;
-		}
-		start_job(qmgr, destination, worker);
+		worker = sharing_choose(qmgr, destination);
+		if (worker != NULL)
+			start_job(qmgr, destination, worker);
+		else
+			destination_set_aside(&qmgr->destinations, destination);
 	}
+	destinations_bring_back(&qmgr->destinations, class);
 }
 
 static void

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import time
 
 import pytest
@@ -134,6 +135,25 @@ def test_another_destination_starts_within_a_second_beside_a_slow_one(one_instan
         service.wait_mail("jdoe", before + 1, seconds=5)
         assert time.monotonic() - started < 1.0 * PATIENCE
     assert slow.most_open <= 20
+    slow.close()
+
+
+def test_all_smtp_processes_together_keep_to_the_sessions_of_a_destination_also_when_one_dies(one_instance):
+    """Idle sessions count: the ones of the process that lives on, when the other one comes back."""
+    slow = receivers.Receiver()
+    slow.script["MAIL"] = lambda session, argument: time.sleep(0.05)
+    one_instance.relay_to(slow.port)
+    one_instance.matador["smtp_processes"] = 2
+    one_instance.configuration.update({"maximum_sessions_per_destination": 6, "maximum_messages_per_session": 1_000_000})
+    service = one_instance.start()
+    assert receivers.smtp_source(service.port, 1000, sessions=10, timeout=120).returncode == 0
+    wait_for(lambda: slow.open_sessions == 6, 10, "all sessions that are allowed")
+    first = service.workers("smtp")
+    os.kill(first[0], signal.SIGKILL)
+    wait_for(lambda: len(service.workers("smtp")) == 2 and service.workers("smtp") != first, 10, "another process of smtp")
+    wait_for(lambda: slow.open_sessions == 6, 10, "all sessions that are allowed, again")
+    service.wait_queue_empty(120)
+    assert slow.most_open == 6
     slow.close()
 
 

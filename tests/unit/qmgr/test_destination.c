@@ -169,7 +169,10 @@ starts_no_more_jobs_than_its_concurrency(UNUSED void **state)
 	destination = destination_find(&destinations, "smtp:relay:25");
 	destination_session_ended(&destinations, destination);
 	assert_ptr_equal(destination_next(&destinations, CLASS_TRANSFER), destination);
-	destination_put_back(&destinations, destination);
+	destination_set_aside(&destinations, destination);
+	assert_null(destination_next(&destinations, CLASS_TRANSFER));
+	destinations_bring_back(&destinations, CLASS_TRANSFER);
+	assert_ptr_equal(TAILQ_FIRST(&destinations.rings[CLASS_TRANSFER][destination->ring]), destination);
 	while (!TAILQ_EMPTY(&destination->queues[LEVEL_NORMAL]))
 		delivery_free(&destinations, TAILQ_FIRST(&destination->queues[LEVEL_NORMAL]));
 	for (i = 0; i < 5; i++)
