@@ -42,6 +42,18 @@ default_server_name(struct check *check, const char *host_name)
 	return settings_memory_text(check->settings->memory, name, (size_t)length);
 }
 
+/* Where the administrator would write it. */
+static struct position
+servers_file(struct check *check)
+{
+	const char *slash = strrchr(check->host_file, '/');
+	char path[PATH_MAX + 64];
+	int length = snprintf(path, sizeof(path), "%.*sservers.conf", slash == NULL ? 0 : (int)(slash - check->host_file) + 1,
+	    check->host_file);
+
+	return (struct position){ settings_memory_text(check->settings->memory, path, (size_t)length), 0 };
+}
+
 static void
 assume_server(struct check *check, const char *name, const char *host_name)
 {
@@ -58,7 +70,7 @@ assume_server(struct check *check, const char *name, const char *host_name)
 	settings->server_count = 1;
 	settings->server = *server;
 	if (strchr(host_name, '.') == NULL || !domain_is_valid(host_name, false))
-		report_error(check->report, check_where(check, server->at), "internet_host_name",
+		report_error(check->report, servers_file(check), "internet_host_name",
 		    "found the system's name \"%s\"; allowed: a fully qualified name such as hub.acme.com, from "
 		    "hostname(1) and /etc/hosts or from a server document in servers.conf", host_name);
 	names_add(check->names, name, NAME_SERVER, server->at, server);

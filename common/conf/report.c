@@ -13,8 +13,12 @@ append_line(struct buffer *lines, struct position at, const char *key, const cha
 	char text[2048];
 
 	vsnprintf(text, sizeof(text), format, arguments);
-	if (lines->length < LONGEST_REPORT)
-		buffer_printf(lines, "%s:%u: %s: %s\n", at.file, at.line, key, text);
+	if (lines->length >= LONGEST_REPORT)
+		return;
+	buffer_append_string(lines, at.file);
+	if (at.line > 0)
+		buffer_printf(lines, ":%u", at.line);
+	buffer_printf(lines, ": %s: %s\n", key, text);
 }
 
 void

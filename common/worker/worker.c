@@ -58,7 +58,6 @@ struct worker {
 	bool jailed;
 	bool begun;
 	bool leaving;
-	int64_t started_ms;
 	struct event *drain_timer;
 	STAILQ_HEAD(, arrival) arrivals;
 };
@@ -386,8 +385,6 @@ on_status(void *context, struct channel *channel, UNUSED const struct worker_sta
 	struct buffer lines = BUFFER_INITIALIZER(STATUS_LINES_MAX);
 	struct worker_status_answer answer;
 
-	buffer_printf(&lines, "process=%ld\nuptime_seconds=%lld\n", (long)getpid(),
-	    (long long)((clock_boottime_ms() - worker->started_ms) / 1000));
 	if (worker->begun && worker->hooks->status != NULL)
 		worker->hooks->status(worker, &lines);
 	answer.lines = (struct bytes){ lines.data, lines.length };
@@ -521,7 +518,6 @@ worker_run(int argc, char **argv, const struct worker_hooks *hooks, void *contex
 	memory_keep_freed();
 	guard_event_loop();
 	STAILQ_INIT(&worker.arrivals);
-	worker.started_ms = clock_boottime_ms();
 	worker.base = event_base_new();
 	if (worker.base == NULL)
 		worker_fatal(&worker, "cannot make an event loop: %s", strerror(errno));

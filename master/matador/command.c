@@ -1,7 +1,6 @@
 /* command - see command.h */
 #include "master/matador/command.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,11 +108,7 @@ command_fail(char **argv, int status, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, (size_t)length + 1, format, arguments);
 	va_end(arguments);
-	/* as sendmail or mailq the name says enough */
-	if (strcmp(program_invocation_short_name, "sendmail") == 0 || strcmp(program_invocation_short_name, "mailq") == 0)
-		fprintf(stderr, "%s: ", program_invocation_short_name);
-	else
-		fprintf(stderr, "matador %s: ", argv[0]);
+	fprintf(stderr, "%s: ", argv[0]);
 	/* a server's reply may have several lines */
 	for (next = text; (line = strsep(&next, "\n")) != NULL;) {
 		terminal_clean(line);
@@ -121,6 +116,13 @@ command_fail(char **argv, int status, const char *format, ...)
 	}
 	free(text);
 	return status;
+}
+
+int
+command_misused(char **argv)
+{
+	fprintf(stderr, "%s --help says what is allowed\n", argv[0]);
+	return EX_USAGE;
 }
 
 int
@@ -132,7 +134,7 @@ command_expect_json(int argc, char **argv, bool *json_out)
 	optind = 0;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option != 'j')
-			return EX_USAGE;
+			return command_misused(argv);
 		if (json_out == NULL)
 			return command_fail(argv, EX_USAGE, "--json has no meaning here");
 		*json_out = true;
@@ -147,7 +149,7 @@ command_expect_nothing(int argc, char **argv)
 
 	optind = 0;
 	if (getopt_long(argc, argv, "", options, NULL) != -1)
-		return EX_USAGE;
+		return command_misused(argv);
 	if (optind < argc)
 		return command_fail(argv, EX_USAGE, "takes no argument: %s", argv[optind]);
 	return EX_OK;

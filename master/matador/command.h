@@ -14,7 +14,7 @@
 struct command {
 	const char *name;		/* one word or two */
 	const char *arguments;
-	int (*run)(const char *folder, int argc, char **argv);	/* argv[0] is the name, for messages */
+	int (*run)(const char *folder, int argc, char **argv);	/* argv[0] as in "matador queue list", for messages */
 	const char *summary;		/* one line */
 	const char *help;		/* the options, a line each */
 };
@@ -34,6 +34,8 @@ void command_print_all(void);
 int command_expect_nothing(int argc, char **argv);
 /* The same, with --json: *json_out. */
 int command_expect_json(int argc, char **argv, bool *json_out);
+/* To be called when getopt_long(3) has said what is wrong with an option: tells where help is, and returns the exit status. */
+int command_misused(char **argv);
 /* Writes "NAME: text" to standard error, fit for a terminal whoever wrote its parts, and returns status. */
 int command_fail(char **argv, int status, const char *format, ...) PRINTF_LIKE(3, 4);
 

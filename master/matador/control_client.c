@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -117,6 +118,23 @@ control_command(const char *folder, char **argv, const char *command, void (*lin
 	buffer_free(&reply.text);
 	*status_out = reply.status;
 	return status;
+}
+
+int
+control_open_master(const char *folder)
+{
+	struct error ignored = ERROR_INITIALIZER;
+	struct ucred listener;
+	socklen_t length = sizeof(listener);
+	struct place place;
+	int socket, process = -1;
+
+	if (place_find(folder, &place, &ignored) == -1 || (socket = connect_to(place.control_socket, &ignored)) == -1)
+		return -1;
+	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &listener, &length) == 0)
+		process = (int)syscall(SYS_pidfd_open, listener.pid, 0);
+	close(socket);
+	return process;
 }
 
 int

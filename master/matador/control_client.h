@@ -25,6 +25,12 @@ int control_ask(const char *path, const char *command, const char *argument, voi
 int control_command(const char *folder, char **argv, const char *command, void (*line)(void *context, const char *text),
     void *context, int *status_out);
 
+/*
+ * The process that listens on the control socket, as a descriptor of pidfd_open(2) which is the caller's; -1 when nobody listens, or
+ * the process cannot be seen from here.
+ */
+int control_open_master(const char *folder);
+
 /* The caller's end out of the answer to "connect", whose text is freed. An exit status: EX_OK, or why not, which was said. */
 int control_take_socket(char **argv, struct control_reply *reply, int *socket_out);
 

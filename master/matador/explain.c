@@ -35,7 +35,7 @@ take_options(int argc, char **argv, struct route_question *question, struct expl
 	optind = 0;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == '?')
-			return EX_USAGE;
+			return command_misused(argv);
 		if (option == 'j')
 			output->json = true;
 		else if (option == 'f')

@@ -43,7 +43,7 @@ take_options(int argc, char **argv, struct inspection_question *question, bool *
 		const char **field = option_field(question, option, &longest);
 
 		if (option == '?')
-			return EX_USAGE;
+			return command_misused(argv);
 		if (field == NULL) {
 			*json_out = true;
 			continue;

@@ -25,8 +25,10 @@ command_help(const char *folder UNUSED, int argc, char **argv)
 		return EX_OK;
 	}
 	command = command_find(argc - 1, argv + 1, &words);
+	if (command == NULL && argc == 2 && command_print_family(argv[1]))
+		return EX_OK;
 	if (command == NULL)
-		return command_fail(argv, EX_USAGE, "there is no command %s", argv[1]);
+		return command_fail(argv, EX_USAGE, "there is no command %s%s%s", argv[1], argc > 2 ? " " : "", argc > 2 ? argv[2] : "");
 	command_print_help(command);
 	return EX_OK;
 }

@@ -32,10 +32,23 @@ wants_help(int argc, char **argv)
 	return false;
 }
 
+/* name is what the command is called in its messages. */
+static int
+run(const struct command *command, const char *name, const char *folder, int argc, char **argv)
+{
+	if (wants_help(argc, argv)) {
+		command_print_help(command);
+		return EX_OK;
+	}
+	argv[0] = (char *)(uintptr_t)name;
+	return command->run(folder, argc, argv);
+}
+
 static int
 run_words(const char *folder, int argc, char **argv)
 {
 	const struct command *command;
+	char name[64];
 	int words;
 
 	command = command_find(argc, argv, &words);
@@ -53,12 +66,21 @@ run_words(const char *folder, int argc, char **argv)
 	}
 	argc -= words - 1;
 	argv += words - 1;
-	argv[0] = (char *)(uintptr_t)command->name;
-	if (wants_help(argc, argv)) {
-		command_print_help(command);
-		return EX_OK;
-	}
-	return command->run(folder, argc, argv);
+	snprintf(name, sizeof(name), "matador %s", command->name);
+	return run(command, name, folder, argc, argv);
+}
+
+/* sendmail and mailq: one command under another name. mailq takes no option but --help, whatever it is given. */
+static int
+run_other_name(const char *name, int argc, char **argv)
+{
+	bool is_mailq = strcmp(name, "mailq") == 0;
+	char *words[] = { (char *)(uintptr_t)(is_mailq ? "queue" : "submit"), (char *)(uintptr_t)(is_mailq ? "list" : NULL) };
+	const struct command *command;
+	int count;
+
+	command = command_find(is_mailq ? 2 : 1, words, &count);
+	return run(command, name, SYSCONFDIR "/matador", is_mailq && !wants_help(argc, argv) ? 1 : argc, argv);
 }
 
 static int
@@ -89,15 +111,12 @@ int
 main(int argc, char **argv)
 {
 	const char *name = strrchr(argv[0], '/') == NULL ? argv[0] : strrchr(argv[0], '/') + 1;
-	const char *folder = SYSCONFDIR "/matador";
 	int status;
 
 	descriptors_fill_standard();
 	signal(SIGPIPE, SIG_IGN);
-	if (strcmp(name, "sendmail") == 0)
-		status = command_submit(folder, argc, argv);
-	else if (strcmp(name, "mailq") == 0)
-		status = command_queue_list(folder, 1, argv);
+	if (strcmp(name, "sendmail") == 0 || strcmp(name, "mailq") == 0)
+		status = run_other_name(name, argc, argv);
 	else if (strcmp(name, "newaliases") == 0)
 		status = explain_aliases();
 	else

@@ -194,6 +194,12 @@ message_view_json(struct buffer *out, const struct store_item *item)
 	cJSON_AddStringToObject(object, "priority", priority_name(envelope->priority));
 	cJSON_AddStringToObject(object, "format", format_name(envelope->format));
 	cJSON_AddBoolToObject(object, "held", item->held);
+	json_add_text(object, "client", envelope->client_address);
+	json_add_text(object, "client_name", envelope->client_name);
+	json_add_text(object, "helo", envelope->helo);
+	json_add_text(object, "protocol", envelope->protocol);
+	json_add_text(object, "user", envelope->user);
+	json_add_text(object, "envid", envelope->envid);
 	text = cJSON_PrintUnformatted(object);
 	buffer_append_string(out, text);
 	buffer_append_byte(out, '\n');

@@ -1,4 +1,6 @@
 /* queue - list, show, export, hold, release, retry, remove, route: what the administrator asks of MAIL.BOX */
+#include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +60,18 @@ list(const char *folder, const struct choice *choice, uint64_t limit, struct lis
 	return status;
 }
 
+/* 0 for what is no number above 0. */
+static uint64_t
+parse_limit(const char *text)
+{
+	char *end;
+	unsigned long long number;
+
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	return isdigit((unsigned char)text[0]) && *end == '\0' && errno == 0 ? number : 0;
+}
+
 int
 command_queue_list(const char *folder, int argc, char **argv)
 {
@@ -72,10 +86,10 @@ command_queue_list(const char *folder, int argc, char **argv)
 	optind = 0;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == '?')
-			return EX_USAGE;
+			return command_misused(argv);
 		if (option == 'j')
 			output.json = true;
-		else if (option == 'l' && (limit = strtoull(optarg, NULL, 10)) == 0)
+		else if (option == 'l' && (limit = parse_limit(optarg)) == 0)
 			return command_fail(argv, EX_USAGE, "--limit: %s is not a number above 0", optarg);
 		else if (option != 'l' && choice_take_option(&choice, option, optarg, &error) == -1)
 			return command_fail(argv, EX_USAGE, "%s", error.text);
@@ -178,6 +192,39 @@ command_queue_export(const char *folder, int argc, char **argv)
 
 /* ---- actions ---- */
 
+static bool
+take_held(void *context, const struct store_item *item)
+{
+	*(int *)context = item->held;
+	return false;
+}
+
+/* An action changed nothing of the message that was asked for by its id: says why, and returns the exit status. */
+static int
+tell_why_not(struct queue_source *source, enum queue_action_kind action, const struct choice *choice, char **argv)
+{
+	struct error error = ERROR_INITIALIZER;
+	char id[IDENTIFIER_TEXT_SIZE];
+	int held = -1;
+
+	identifier_format(choice->id, id);
+	if (queue_source_each(source, choice, 1, take_held, &held, &error) == -1)
+		return command_fail(argv, EX_TEMPFAIL, "%s", error.text);
+	if (held == -1)
+		return command_fail(argv, EX_NOINPUT, "there is no such message: %s", id);
+	if (action == QUEUE_RETRY && held)
+		return command_fail(argv, EX_TEMPFAIL, "%s is held; it is tried when it is released", id);
+	if (action == QUEUE_RETRY)
+		printf("%s has no recipient that waits\n", id);
+	else if (action == QUEUE_HOLD && held)
+		printf("%s is held already\n", id);
+	else if (action == QUEUE_RELEASE && !held)
+		printf("%s is not held\n", id);
+	else
+		return command_fail(argv, EX_TEMPFAIL, "%s was not changed; see the log", id);
+	return EX_OK;
+}
+
 static int
 act(const char *folder, int argc, char **argv, enum queue_action_kind action, const char *done)
 {
@@ -191,26 +238,27 @@ act(const char *folder, int argc, char **argv, enum queue_action_kind action, co
 	optind = 0;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == '?')
-			return EX_USAGE;
+			return command_misused(argv);
 		if (option == 'a')
 			choice.given = true;
 		else if (choice_take_option(&choice, option, optarg, &error) == -1)
 			return command_fail(argv, EX_USAGE, "%s", error.text);
 	}
-	if (optind < argc && !choice.given && optind + 1 == argc &&
-	    choice_take_option(&choice, 'I', argv[optind], &error) == 0)
-		optind++;
-	if (optind < argc || !choice.given)
+	if (optind < argc && choice.given)
+		return command_fail(argv, EX_USAGE, "%s: an id stands alone; beside options it is --id ID", argv[optind]);
+	if (optind == argc && !choice.given)
 		return command_fail(argv, EX_USAGE, "say which messages: an id, options such as --sender, or --all");
+	if (optind < argc && (status = take_id(argc, argv, &choice.id)) != EX_OK)
+		return status;
 	status = queue_source_open(folder, argv, true, &source);
 	if (status != EX_OK)
 		return status;
 	if (queue_source_act(source, action, &choice, &count, &error) == -1)
 		status = command_fail(argv, EX_TEMPFAIL, "%s", error.text);
+	else if (count == 0 && choice.id != 0)
+		status = tell_why_not(source, action, &choice, argv);
 	else
 		printf("%llu message%s %s\n", (unsigned long long)count, count == 1 ? "" : "s", done);
-	if (status == EX_OK && count == 0 && choice.id != 0)
-		status = EX_NOINPUT;
 	queue_source_close(&source);
 	return status;
 }

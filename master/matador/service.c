@@ -1,5 +1,6 @@
 /* service - start, stop, restart, reload */
 #include <errno.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +9,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/conf/documents.h"
 #include "master/matador/command.h"
 #include "master/matador/control_client.h"
 #include "master/matador/place.h"
+
+#define LEAVING_MS 10000
 
 extern char **environ;
 
@@ -53,7 +57,7 @@ command_start(const char *folder, int argc, char **argv)
 	optind = 0;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option != 'F')
-			return EX_USAGE;
+			return command_misused(argv);
 		foreground = true;
 	}
 	if (optind < argc)
@@ -76,12 +80,37 @@ ask(const char *folder, char **argv, const char *command)
 	return status == EX_OK ? told : status;
 }
 
+/* master answers as its last act; the process is gone a little later. */
+static int
+await_end(int master, char **argv)
+{
+	struct pollfd end = { .fd = master, .events = POLLIN };
+	int64_t deadline = deadline_after_ms(LEAVING_MS);
+	int ready;
+
+	do
+		ready = poll(&end, 1, (int)deadline_remaining_ms(deadline));
+	while (ready == -1 && errno == EINTR);
+	if (ready == 1)
+		return EX_OK;
+	return command_fail(argv, EX_TEMPFAIL, "everything has stopped, but master itself has not ended within %d seconds",
+	    LEAVING_MS / 1000);
+}
+
 int
 command_stop(const char *folder, int argc, char **argv)
 {
-	int status = command_expect_nothing(argc, argv);
+	int master, status = command_expect_nothing(argc, argv);
 
-	return status == EX_OK ? ask(folder, argv, "stop") : status;
+	if (status != EX_OK)
+		return status;
+	master = control_open_master(folder);
+	status = ask(folder, argv, "stop");
+	if (status == EX_OK && master != -1)
+		status = await_end(master, argv);
+	if (master != -1)
+		close(master);
+	return status;
 }
 
 int

@@ -171,7 +171,14 @@ print_document(struct config_request *request, enum document_kind kind, const vo
 		    document_setting_const(document, &row->settings[i]));
 }
 
-/* The document in force, or all of a kind that has many; the Directory is data, not settings. */
+/* The Directory is data, not settings. */
+static bool
+is_directory(enum document_kind kind)
+{
+	return kind == KIND_person || kind == KIND_group || kind == KIND_mail_in_database;
+}
+
+/* The document in force, or all of a kind that has many. */
 static void
 print_kind(struct config_request *request, const struct settings *settings, enum document_kind kind)
 {
@@ -181,10 +188,38 @@ print_kind(struct config_request *request, const struct settings *settings, enum
 		print_document(request, kind, in_force);
 		return;
 	}
-	if (kind == KIND_person || kind == KIND_group || kind == KIND_mail_in_database)
+	if (is_directory(kind))
 		return;
 	for (size_t i = 0; i < settings_document_count(settings, kind); i++)
 		print_document(request, kind, settings_document(settings, kind, i));
+}
+
+static bool
+kind_has(const struct config_request *request, enum document_kind kind)
+{
+	const struct document_row *row = &document_rows[kind];
+	char label[128];
+
+	for (size_t i = 0; i < row->setting_count; i++) {
+		setting_row_label(&row->settings[i], label);
+		if (is_wanted(request, row, label))
+			return true;
+	}
+	return false;
+}
+
+/* Why nothing was printed. */
+static int
+tell_why_none(const struct config_request *request, char **argv)
+{
+	for (enum document_kind kind = 0; kind < KIND_COUNT; kind++) {
+		if (!kind_has(request, kind))
+			continue;
+		if (is_directory(kind))
+			return command_fail(argv, EX_USAGE, "%s: the documents of directory/ are not shown", request->key);
+		return command_fail(argv, EX_USAGE, "%s: there is no %s document", request->key, document_rows[kind].word);
+	}
+	return command_fail(argv, EX_USAGE, "there is no key %s", request->key);
 }
 
 int
@@ -207,6 +242,6 @@ command_config(const char *folder, int argc, char **argv)
 		print_kind(&request, settings, kind);
 	settings_release(&settings);
 	if (request.printed == 0)
-		return command_fail(argv, EX_USAGE, "there is no key %s", request.key);
+		return tell_why_none(&request, argv);
 	return EX_OK;
 }

@@ -1,5 +1,6 @@
 /* show_stat - the statistics of the Domino console, added up over the processes that count them */
 #include <stdio.h>
+#include <strings.h>
 #include <sysexits.h>
 
 #include "master/matador/command.h"
@@ -16,11 +17,13 @@ command_show_stat(const char *folder, int argc, char **argv)
 
 	optind = 0;
 	if (getopt_long(argc, argv, "", options, NULL) != -1)
-		return EX_USAGE;
+		return command_misused(argv);
 	if (optind + 1 < argc)
 		return command_fail(argv, EX_USAGE, "takes one argument, a facility: %s", argv[optind + 1]);
 	if (optind < argc)
 		sum.facility = argv[optind];
+	if (sum.facility != NULL && strcasecmp(sum.facility, "smtp") != 0)
+		return command_fail(argv, EX_USAGE, "there is no facility %s; known: smtp", sum.facility);
 	/* The numbers count whether all is well or not: that is what `matador status` is asked for. */
 	status = control_command(folder, argv, "status", statistics_sum_line, &sum, &health);
 	if (status == EX_OK) {

@@ -103,8 +103,7 @@ format_duration(const char *seconds_text, char text[static 32])
 static bool
 is_master_s(const char *name)
 {
-	static const char *const names[] = { "program", "instance", "pid", "state", "restarts", "uptime", "jail", "last_end",
-		"process", "uptime_seconds" };
+	static const char *const names[] = { "program", "instance", "pid", "state", "restarts", "uptime", "jail", "last_end" };
 
 	for (size_t i = 0; i < ARRAY_COUNT(names); i++)
 		if (strcmp(names[i], name) == 0)

@@ -103,7 +103,7 @@ parse_options(struct submit_request *request, int argc, char **argv)
 			request->header_recipients = true;
 			break;
 		case '?':
-			return EX_USAGE;
+			return command_misused(argv);
 		default:
 			break;	/* of no meaning here; callers of sendmail give it all the same */
 		}
@@ -383,7 +383,6 @@ submit(const struct submit_request *request, int argc, char **argv)
 int
 command_submit(const char *folder, int argc, char **argv)
 {
-	static char *list[] = { (char *)"queue list", NULL };
 	struct submit_request request = { .mode = MODE_MESSAGE, .folder = folder };
 	int status = parse_options(&request, argc, argv);
 
@@ -391,7 +390,7 @@ command_submit(const char *folder, int argc, char **argv)
 		return status;
 	switch (request.mode) {
 	case MODE_LIST:
-		return command_queue_list(request.folder, 1, list);
+		return command_queue_list(request.folder, 1, argv);
 	case MODE_ALIASES:
 		fprintf(stderr, "there is no alias file: who gets which mail stands in the documents of directory/\n");
 		return EX_OK;

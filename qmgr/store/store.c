@@ -693,7 +693,7 @@ store_status(struct store *store, struct buffer *lines)
 	free_segments = store->journal.free.count;
 	in_memory = store->table.count;
 	pthread_mutex_unlock(&store->lock);
-	buffer_printf(lines, "accepting=%d\nflush_failed=%d\ndisk_short=%d\n", store->accepting,
+	buffer_printf(lines, "flush_failed=%d\ndisk_short=%d\n",
 	    (store->troubles & TROUBLE_FLUSH) != 0, (store->troubles & (TROUBLE_DISK | TROUBLE_SEGMENT)) != 0);
 	buffer_printf(lines, "flush_failures=%llu\ndamaged=%llu\nindex_failures=%llu\n",
 	    (unsigned long long)store->flush_failures, (unsigned long long)store->damages,

@@ -71,11 +71,57 @@ def test_hold_release_retry_and_remove(waiting, sink):
 
 
 def test_commands_about_no_such_message_say_so(service):
-    for command in ("show", "export", "hold", "remove"):
-        assert service.command("queue", command, "0000020100000").returncode == 66
-        result = service.command("queue", command, "0000000000000")
-        assert result.returncode != 0 and result.stderr, (command, result)
-    assert service.command("queue", "show", "not-an-id").returncode == 64
+    for command in ("show", "export", "hold", "release", "retry", "remove"):
+        result = service.command("queue", command, "0000020100000")
+        assert result.returncode == 66 and not result.stdout, (command, result)
+        assert re.fullmatch(f"matador queue {command}: there is no (such )?message:? 0000020100000\n", result.stderr), result
+        assert service.command("queue", command, "0000000000000").returncode == 64
+        result = service.command("queue", command, "not-an-id")
+        assert result.returncode == 64 and "not-an-id is not an id" in result.stderr, (command, result)
+
+
+def test_a_message_that_needs_nothing_is_said_to_need_nothing(waiting):
+    identity = waiting.queue()[0]["id"]
+    result = waiting.command("queue", "release", identity)
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"{identity} is not held\n", "")
+    assert waiting.command("queue", "hold", identity).stdout == "1 message held\n"
+    result = waiting.command("queue", "hold", "--id", identity)
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"{identity} is held already\n", "")
+    result = waiting.command("queue", "retry", identity)
+    assert (result.returncode, result.stdout) == (75, ""), result
+    assert result.stderr == f"matador queue retry: {identity} is held; it is tried when it is released\n"
+    result = waiting.command("queue", "release", "--id", identity, "--sender", "nobody@example.org")
+    assert result.returncode == 66 and "there is no such message" in result.stderr, result
+    assert waiting.queue("--id", identity)[0]["held"]
+    assert waiting.command("queue", "release", identity).stdout == "1 message released\n"
+    # What is no single message is counted, and none is no failure.
+    assert waiting.command("queue", "release", "--all", check=True).stdout == "0 messages released\n"
+
+
+def test_a_limit_is_a_number_above_0(waiting):
+    assert len(waiting.queue("--limit", "2")) == 2
+    for limit in ("0", "-1", "+1", " 1", "3x", "", "0x2", "99999999999999999999"):
+        result = waiting.command("queue", "list", "--limit", limit)
+        assert result.returncode == 64 and not result.stdout, (limit, result)
+        assert result.stderr == f"matador queue list: --limit: {limit} is not a number above 0\n"
+
+
+def test_an_action_tells_what_is_wrong_with_its_arguments(waiting):
+    one, two = [message["id"] for message in waiting.queue("--limit", "2")]
+    for arguments, text in (((one, two), "takes one id"), ((), "say which messages"), (("--all", one), "an id stands alone"),
+                            (("--sender", "x@example.org", one), "an id stands alone")):
+        result = waiting.command("queue", "hold", *arguments)
+        assert result.returncode == 64 and text in result.stderr, (arguments, result)
+    assert not any(message["held"] for message in waiting.queue())
+
+
+def test_json_tells_who_gave_the_message(waiting):
+    message = waiting.queue("--sender", "one@example.org")[0]
+    shown = json.loads(waiting.command("queue", "show", "--json", message["id"], check=True).stdout)
+    text = waiting.command("queue", "show", message["id"], check=True).stdout
+    for fact in ("client", "helo", "protocol"):
+        assert shown[fact] and re.search(rf"^{fact} +{re.escape(shown[fact])}$", text, re.M), (fact, shown, text)
+    assert {"client_name", "user", "envid"} <= shown.keys() and shown == message
 
 
 def test_a_temporary_refusal_is_tried_again_on_schedule(one_instance, sink):

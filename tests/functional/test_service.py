@@ -13,7 +13,7 @@ from concurrent import futures
 import pytest
 
 import receivers
-from matador import (PATIENCE, PROGRAMS, ROLES, Dialogue, children_of, fresh_session_works, no_worker_died, program_of, running,
+from matador import (MATADOR, PATIENCE, PROGRAMS, ROLES, Dialogue, children_of, fresh_session_works, no_worker_died, program_of, running,
                      wait_for)
 
 
@@ -57,8 +57,8 @@ def test_stop_is_bounded_and_leaves_nothing(service):
     pids = [service.master, *service.workers_all()]
     started = time.monotonic()
     assert service.stop().returncode == 0
+    assert not [pid for pid in pids if running(pid)]
     assert time.monotonic() - started < 35 * PATIENCE
-    wait_for(lambda: not any(running(pid) for pid in pids), what="the end of every process")
     assert not (service.folder / "run" / "control").exists()
     assert service.command("status").returncode == 69
 
@@ -85,7 +85,10 @@ def test_status_shows_every_worker_queue_and_port(service):
         assert role in text
     assert f"127.0.0.1:{service.port}" in text
     rows = [json.loads(line) for line in service.command("status", "--json", check=True).stdout.splitlines()]
-    assert rows
+    workers = [row for row in rows if row["kind"] == "worker"]
+    assert {row["program"] for row in workers} >= set(ROLES)
+    assert [row["accepting"] for row in workers if row["program"] == "qmgr"] == ["yes"]
+    assert text.count("accepting=yes") == 1 and "accepting=1" not in text
 
 
 def test_help_and_usage(instance):
@@ -93,7 +96,37 @@ def test_help_and_usage(instance):
         result = instance.command(command, "--help")
         assert result.returncode == 0 and command in result.stdout, (command, result)
     assert instance.command("no-such-command").returncode == 64
-    assert instance.command("queue", "list", "--no-such-option").returncode == 64
+    for command in ("queue list", "queue hold", "show stat", "start", "stop", "status", "explain route", "explain session"):
+        result = instance.command(*command.split(), "--no-such-option")
+        assert result.returncode == 64, (command, result)
+        assert result.stderr == (f"matador {command}: unrecognized option '--no-such-option'\n"
+                                 f"matador {command} --help says what is allowed\n")
+    result = instance.command("submit", "--no-such-option")
+    assert result.returncode == 64 and result.stderr.startswith("matador submit: invalid option"), result
+    assert instance.command("help", "queue", check=True).stdout == instance.command("queue", "--help", check=True).stdout
+    result = instance.command("help", "queue", "lists")
+    assert result.returncode == 64 and "there is no command queue lists" in result.stderr, result
+
+
+def test_help_and_usage_under_the_other_names(instance, tmp_path):
+    for name, command in (("sendmail", "submit"), ("mailq", "queue list")):
+        link = tmp_path / name
+        link.symlink_to(MATADOR)
+        result = subprocess.run([link, "--help"], capture_output=True, text=True, check=True)
+        assert result.stdout == instance.command(*command.split(), "--help", check=True).stdout
+    result = subprocess.run([tmp_path / "sendmail", "--bogus"], capture_output=True, text=True, check=False)
+    assert result.returncode == 64 and result.stderr.startswith("sendmail: invalid option"), result
+    assert result.stderr.endswith("\nsendmail --help says what is allowed\n"), result
+
+
+def test_config_says_why_a_key_of_the_manual_is_not_shown(instance):
+    instance.write_configuration()
+    for key, text in (("connection.cost", "there is no connection document"),
+                      ("person.password", "the documents of directory/ are not shown"),
+                      ("group.members", "the documents of directory/ are not shown"),
+                      ("configuration.cost", "there is no key configuration.cost")):
+        result = instance.command("config", key)
+        assert result.returncode == 64 and text in result.stderr and key in result.stderr, (key, result)
 
 
 def test_password_makes_a_hash_that_crypt_accepts(instance):

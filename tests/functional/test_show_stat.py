@@ -31,9 +31,11 @@ def test_hits_of_all_processes_are_added_up(one_instance):
     assert service.command("show", "stat", "SMTP", check=True).stdout.splitlines() == lines
 
 
-def test_a_facility_without_statistics_and_wrong_arguments(one_instance):
+def test_an_unknown_facility_and_wrong_arguments(one_instance):
     service = one_instance.start()
-    assert service.command("show", "stat", "calendar", check=True).stdout == "  0 statistics found\n"
+    result = service.command("show", "stat", "calendar")
+    assert (result.returncode, result.stdout) == (64, "")
+    assert result.stderr == "matador show stat: there is no facility calendar; known: smtp\n"
     assert service.command("show", "stat", "smtp", "mail").returncode == 64
     assert service.command("show", "stat", "--all").returncode == 64
     service.stop()

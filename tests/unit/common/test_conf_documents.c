@@ -235,7 +235,7 @@ matador_conf_must_exist(void **state UNUSED)
 	conf_folder_make(&folder);
 	conf_folder_write(&folder, "servers.conf", CONF_FOLDER_SERVER);
 	assert_null(documents_read(folder.path, &report));
-	assert_non_null(strstr(report.errors.data, "matador.conf:0: -: found no file to read"));
+	assert_non_null(strstr(report.errors.data, "matador.conf: -: found no file to read"));
 	documents_report_free(&report);
 	conf_folder_remove(&folder);
 }

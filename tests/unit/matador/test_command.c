@@ -50,7 +50,7 @@ other_words_are_not(void **state)
 static void
 a_message_keeps_its_lines_and_nothing_else_that_moves_the_cursor(void **state)
 {
-	char *argv[] = { (char *)(uintptr_t)"submit", NULL }, written[200];
+	char *argv[] = { (char *)(uintptr_t)"matador submit", NULL }, written[200];
 	FILE *file = tmpfile();
 	int kept = dup(STDERR_FILENO), status;
 	size_t length;

@@ -19,7 +19,7 @@
 #include "common/ipc/control.h"
 #include "master/matador/control_client.h"
 
-static char *arguments[] = { (char *)(uintptr_t)"show stat", NULL };
+static char *arguments[] = { (char *)(uintptr_t)"matador show stat", NULL };
 
 /* ---- a folder whose matador.conf names a control socket, and a process that listens there ---- */
 
