@@ -3,6 +3,7 @@
  *
  * Run by the Makefile; what etc/ may hold and what the manual page tells cannot disagree.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,6 +59,31 @@ print_text(const char *text)
 	putchar('\n');
 }
 
+/* Quoted where the syntax wants it. */
+static void
+append_word(struct buffer *out, const char *word, size_t length)
+{
+	size_t plain = 0;
+
+	while (plain < length && (isalnum((unsigned char)word[plain]) || strchr("._-/:@[]+%", word[plain]) != NULL))
+		plain++;
+	buffer_printf(out, plain == length && length > 0 ? "%.*s" : "\"%.*s\"", (int)length, word);
+}
+
+static void
+append_list(struct buffer *out, const char *items)
+{
+	size_t length;
+
+	buffer_append_string(out, "{");
+	for (const char *item = items; *item != '\0'; item += length + strspn(item + length, ", ")) {
+		length = strcspn(item, ",");
+		buffer_append_string(out, item == items ? " " : ", ");
+		append_word(out, item, length);
+	}
+	buffer_append_string(out, items[0] != '\0' ? " }" : "}");
+}
+
 static void
 print_allowed(const struct setting_row *row)
 {
@@ -65,11 +91,12 @@ print_allowed(const struct setting_row *row)
 
 	buffer_append_string(&text, "Allowed: ");
 	value_describe(row, &text);
+	buffer_append_string(&text, ". Default: ");
 	if (type_is_list(row->type))
-		buffer_printf(&text, ". Default: %s%s%s.", row->default_text[0] ? "{ " : "{}", row->default_text,
-		    row->default_text[0] ? " }" : "");
+		append_list(&text, row->default_text);
 	else
-		buffer_printf(&text, ". Default: %s.", row->default_text[0] ? row->default_text : "empty");
+		append_word(&text, row->default_text, strlen(row->default_text));
+	buffer_append_string(&text, ".");
 	print_text(text.data);
 	buffer_free(&text);
 }

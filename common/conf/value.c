@@ -175,6 +175,8 @@ value_describe(const struct setting_row *row, struct buffer *out)
 
 	if (type_is_list(row->type) && row->type != TYPE_LIST_ROUTING_TASK) {
 		buffer_printf(out, "a list of %s", describe_text(row->type));
+		if (row->maximum > 0)
+			buffer_printf(out, ", at most %" PRId64 " entries", row->maximum);
 	} else if (words != NULL) {
 		for (size_t i = 0; words[i] != NULL; i++)
 			buffer_printf(out, "%s%s", i > 0 ? ", " : "", words[i]);
