@@ -139,5 +139,6 @@ main(int argc, char **argv)
 		.leaving = leaving,
 	};
 
+	qmgr.boot = clock_boot_number();
 	return worker_run(argc, argv, &hooks, &qmgr);
 }

@@ -11,10 +11,25 @@
 #define EARLIER_SURPLUS_MS (2 * 60 * 60 * 1000)	/* what stood behind a destination at our start came back by itself until then */
 #define SWEEP_SECONDS 30	/* how often messages in memory are looked at for recipients that became due */
 
+static void
+save_clock(struct qmgr *qmgr, bool at_once)
+{
+	struct store_note note;
+
+	note.length = queue_clock_save(&qmgr->clock, clock_wall_ms(), clock_boottime_ms(), note.octets);
+	qmgr->settings_saved = qmgr->clock.settings;
+	store_keep_note(qmgr->store, &note, at_once);
+}
+
+/* Arrivals tell their age only beside the settings of the wall clock: after a crash, too. */
 int64_t
 qmgr_now(struct qmgr *qmgr)
 {
-	return queue_clock_now(&qmgr->clock, clock_wall_ms(), clock_boottime_ms());
+	int64_t now = queue_clock_now(&qmgr->clock, clock_wall_ms(), clock_boottime_ms());
+
+	if (qmgr->clock.settings != qmgr->settings_saved)
+		save_clock(qmgr, true);
+	return now;
 }
 
 /* ---- moments that pass ---- */
@@ -80,10 +95,7 @@ sweep(UNUSED evutil_socket_t socket, UNUSED short events, void *context)
 void
 qmgr_save_clock(struct qmgr *qmgr)
 {
-	struct store_note note;
-
-	note.length = queue_clock_save(&qmgr->clock, clock_wall_ms(), clock_boottime_ms(), note.octets);
-	store_keep_note(qmgr->store, &note);
+	save_clock(qmgr, false);
 }
 
 static void
@@ -91,9 +103,9 @@ start_clock(struct qmgr *qmgr, const struct store_summary *summary)
 {
 	int64_t wall = clock_wall_ms(), boot = clock_boottime_ms();
 
-	if (!queue_clock_resume(&qmgr->clock, wall, boot, summary->note.octets, summary->note.length))
-		queue_clock_init(&qmgr->clock, wall, summary->written_ms, boot);
-	qmgr_save_clock(qmgr);
+	if (!queue_clock_resume(&qmgr->clock, qmgr->boot, wall, boot, summary->note.octets, summary->note.length))
+		queue_clock_init(&qmgr->clock, qmgr->boot, wall, summary->written_ms, boot);
+	save_clock(qmgr, true);
 }
 
 void

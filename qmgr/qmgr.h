@@ -48,7 +48,9 @@ struct qmgr {
 	struct event_base *base;
 	struct store *store;
 	struct limits limits;
+	uint64_t boot;				/* which boot of the system this is; 0: unknown */
 	struct queue_clock clock;
+	uint64_t settings_saved;		/* of the wall clock, that MAIL.BOX knows */
 	struct identifiers identifiers;
 	struct active_messages messages;
 	struct destinations destinations;

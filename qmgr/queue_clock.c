@@ -8,11 +8,11 @@
 #define STEP_MS 2000	/* less is the clock being slewed, or ourselves being slow */
 
 void
-queue_clock_init(struct queue_clock *clock, int64_t wall_ms, int64_t last_ms, int64_t boot_ms)
+queue_clock_init(struct queue_clock *clock, uint64_t boot, int64_t wall_ms, int64_t last_ms, int64_t boot_ms)
 {
 	if (last_ms <= wall_ms || last_ms - wall_ms > AHEAD_MAX_MS)
 		last_ms = wall_ms;
-	*clock = (struct queue_clock){ .queue_at_start = last_ms, .boot_at_start = boot_ms, .era_count = 1 };
+	*clock = (struct queue_clock){ .boot = boot, .queue_at_start = last_ms, .boot_at_start = boot_ms, .era_count = 1 };
 	clock->eras[0].begin = INT64_MIN;
 }
 
@@ -31,6 +31,7 @@ queue_clock_now(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms)
 		clock->eras[clock->era_count].begin = now;
 		clock->eras[clock->era_count].shift = shift;
 		clock->era_count++;
+		clock->settings++;
 	}
 	return now;
 }
@@ -56,7 +57,7 @@ queue_clock_from_wall(const struct queue_clock *clock, int64_t wall_ms, int64_t 
 	return wall_ms - clock->eras[clock->era_count - 1].shift;
 }
 
-/* ---- from run to run: wall time, queue time, the eras, all as 64-bit numbers, low octet first ---- */
+/* ---- from run to run: wall time, queue time, time since boot, the boot, the eras, all as 64-bit numbers, low octet first ---- */
 
 static void
 put(uint8_t **next, int64_t value)
@@ -86,6 +87,8 @@ queue_clock_save(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms, ui
 
 	put(&next, wall_ms);
 	put(&next, now);
+	put(&next, boot_ms);
+	put(&next, (int64_t)clock->boot);
 	for (i = 0; i < clock->era_count; i++) {
 		put(&next, clock->eras[i].begin);
 		put(&next, clock->eras[i].shift);
@@ -101,20 +104,29 @@ continued(int64_t queue_ms, int64_t wall_then, int64_t wall_ms)
 }
 
 bool
-queue_clock_resume(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms, const void *saved, size_t length)
+queue_clock_resume(struct queue_clock *clock, uint64_t boot, int64_t wall_ms, int64_t boot_ms, const void *saved, size_t length)
 {
-	struct queue_clock resumed = { .boot_at_start = boot_ms };
+	struct queue_clock resumed = { .boot = boot, .boot_at_start = boot_ms };
 	const uint8_t *next = saved;
-	int64_t wall_then, queue_ms, moved;
+	int64_t wall_then, queue_then, boot_then, queue_ms, moved;
+	bool same_boot;
 	size_t i;
 
-	if (length < 32 || length > QUEUE_CLOCK_SAVED_SIZE || length % 16 != 0)
+	if (length < 48 || length > QUEUE_CLOCK_SAVED_SIZE || length % 16 != 0)
 		return false;
 	wall_then = get(&next);
-	queue_ms = continued(get(&next), wall_then, wall_ms);
-	resumed.queue_at_start = queue_ms > wall_ms && queue_ms - wall_ms <= AHEAD_MAX_MS ? queue_ms : wall_ms;
+	queue_then = get(&next);
+	boot_then = get(&next);
+	same_boot = (uint64_t)get(&next) == boot && boot != 0 && boot_ms >= boot_then;
+	if (same_boot) {
+		queue_ms = queue_then + (boot_ms - boot_then);
+		resumed.queue_at_start = queue_ms;
+	} else {
+		queue_ms = continued(queue_then, wall_then, wall_ms);
+		resumed.queue_at_start = queue_ms > wall_ms && queue_ms - wall_ms <= AHEAD_MAX_MS ? queue_ms : wall_ms;
+	}
 	moved = resumed.queue_at_start - queue_ms;
-	resumed.era_count = length / 16 - 1;
+	resumed.era_count = length / 16 - 2;
 	for (i = 0; i < resumed.era_count; i++) {
 		resumed.eras[i].begin = get(&next) + (i == 0 ? 0 : moved);
 		resumed.eras[i].shift = get(&next) - moved;

@@ -1,6 +1,7 @@
 /* clock - see clock.h */
 #include "common/base/clock.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -24,6 +25,20 @@ int64_t
 clock_boottime_ms(void)
 {
 	return read_clock_ms(CLOCK_BOOTTIME);
+}
+
+uint64_t
+clock_boot_number(void)
+{
+	uint64_t number = 0;
+	FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%8" SCNx64 "-", &number) != 1)
+		number = 0;
+	fclose(file);
+	return number;
 }
 
 int64_t

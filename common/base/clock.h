@@ -18,6 +18,8 @@ typedef int64_t deadline_t;
 int64_t clock_monotonic_ms(void);
 /* Milliseconds since boot, suspended time included. */
 int64_t clock_boottime_ms(void);
+/* A number for this boot of the system, another one for each; 0 when it cannot be told. Opens a file of /proc: before a jail. */
+uint64_t clock_boot_number(void);
 /* Wall time, in milliseconds since 1970. May jump. */
 int64_t clock_wall_ms(void);
 

@@ -201,6 +201,7 @@ struct store {
 	uint64_t in_transit;		/* entries of parked messages that the reader has not taken in yet */
 	uint64_t applied;		/* the last sequence that the table includes */
 	struct store_note note;		/* for the next start */
+	bool note_is_new;		/* it is to be written at once */
 
 	struct completion_queue completions;
 	int wakeup_file;

@@ -249,6 +249,7 @@ checkpoint(struct store *store)
 	pthread_mutex_lock(&store->lock);
 	sequence = store->applied;
 	note = store->note;
+	store->note_is_new = false;
 	snapshot.list = memory_new(store->table.count, sizeof(struct message *));
 	message_table_each(&store->table, note_changed, &snapshot);
 	pthread_mutex_lock(&reader->lock);
@@ -526,15 +527,16 @@ static void
 tend(struct store *store)
 {
 	struct reader *reader = &store->reader;
-	bool news;
+	bool news, at_once;
 
 	segments_tend(store);
 	copy_forward_step(store);
 	reader_try_index_again(store);
 	pthread_mutex_lock(&store->lock);
 	news = store->applied != reader->checkpoint_sequence || deadline_passed(reader->idle_checkpoint_at);
+	at_once = store->note_is_new;
 	pthread_mutex_unlock(&store->lock);
-	if (reader->index != NULL && news && deadline_passed(reader->checkpoint_at))
+	if (reader->index != NULL && (at_once || (news && deadline_passed(reader->checkpoint_at))))
 		checkpoint(store);
 }
 

@@ -624,10 +624,11 @@ store_close(struct store **closed)
 /* ---- small questions ---- */
 
 void
-store_keep_note(struct store *store, const struct store_note *note)
+store_keep_note(struct store *store, const struct store_note *note, bool at_once)
 {
 	pthread_mutex_lock(&store->lock);
 	store->note = *note;
+	store->note_is_new = store->note_is_new || at_once;
 	pthread_mutex_unlock(&store->lock);
 }
 

@@ -78,8 +78,8 @@ void store_close(struct store **store);
 bool store_accepts(const struct store *store);
 
 /* Keeps the note for the next start, in place of the one before. It is written with the index: within a minute while there is
- * work, within ten otherwise, and at the close. */
-void store_keep_note(struct store *store, const struct store_note *note);
+ * work, within ten otherwise, and at the close; at_once: within a moment. */
+void store_keep_note(struct store *store, const struct store_note *note, bool at_once);
 
 /* ---- changing: batches ---- */
 

@@ -441,7 +441,7 @@ store_park(UNUSED struct store *store, const struct envelope *envelope, bool hel
 }
 
 void
-store_keep_note(UNUSED struct store *store, const struct store_note *note)
+store_keep_note(UNUSED struct store *store, const struct store_note *note, UNUSED bool at_once)
 {
 	fake.note = *note;
 }

@@ -17,7 +17,7 @@ advances_with_the_time_since_boot(UNUSED void **state)
 {
 	struct queue_clock clock;
 
-	queue_clock_init(&clock, WALL, INT64_MIN, 5000);
+	queue_clock_init(&clock, 0, WALL, INT64_MIN, 5000);
 	assert_int_equal(queue_clock_now(&clock, WALL + HOUR, 5000 + HOUR), WALL + HOUR);
 	assert_int_equal(clock.era_count, 1);
 }
@@ -28,7 +28,7 @@ is_not_moved_when_the_wall_clock_is_set(UNUSED void **state)
 	struct queue_clock clock;
 	int64_t year = 365 * 24 * HOUR;
 
-	queue_clock_init(&clock, WALL, INT64_MIN, 0);
+	queue_clock_init(&clock, 0, WALL, INT64_MIN, 0);
 	assert_int_equal(queue_clock_now(&clock, WALL + 10 * year + HOUR, HOUR), WALL + HOUR);
 	assert_int_equal(queue_clock_now(&clock, WALL - 10 * year, 2 * HOUR), WALL + 2 * HOUR);
 }
@@ -39,7 +39,7 @@ translates_arrivals_from_before_and_after_a_setting_of_the_clock(UNUSED void **s
 	struct queue_clock clock;
 	int64_t now;
 
-	queue_clock_init(&clock, WALL, INT64_MIN, 0);
+	queue_clock_init(&clock, 0, WALL, INT64_MIN, 0);
 	queue_clock_now(&clock, WALL + HOUR, HOUR);
 	now = queue_clock_now(&clock, WALL + 26 * HOUR, 2 * HOUR);
 	assert_int_equal(queue_clock_from_wall(&clock, WALL + HOUR / 2, now), WALL + HOUR / 2);
@@ -54,7 +54,7 @@ makes_a_message_younger_rather_than_older_where_the_wall_clock_ran_twice(UNUSED 
 	struct queue_clock clock;
 	int64_t now;
 
-	queue_clock_init(&clock, WALL, INT64_MIN, 0);
+	queue_clock_init(&clock, 0, WALL, INT64_MIN, 0);
 	queue_clock_now(&clock, WALL + 3 * HOUR, 3 * HOUR);
 	queue_clock_now(&clock, WALL + HOUR, 3 * HOUR);		/* set back by two hours */
 	now = queue_clock_now(&clock, WALL + 2 * HOUR, 4 * HOUR);
@@ -69,7 +69,7 @@ does_not_begin_before_the_end_of_the_run_before(UNUSED void **state)
 	struct queue_clock clock;
 	int64_t now;
 
-	queue_clock_init(&clock, WALL - 24 * HOUR, WALL, 0);
+	queue_clock_init(&clock, 0, WALL - 24 * HOUR, WALL, 0);
 	assert_int_equal(queue_clock_now(&clock, WALL - 24 * HOUR, 0), WALL);
 	now = queue_clock_now(&clock, WALL - 23 * HOUR, HOUR);
 	assert_int_equal(now, WALL + HOUR);
@@ -77,7 +77,7 @@ does_not_begin_before_the_end_of_the_run_before(UNUSED void **state)
 	assert_int_equal(queue_clock_from_wall(&clock, WALL - HOUR, now), WALL - HOUR);
 	assert_int_equal(queue_clock_from_wall(&clock, WALL - 23 * HOUR - HOUR / 2, now), WALL + HOUR / 2);
 	/* A run whose clock was years ahead is no measure. */
-	queue_clock_init(&clock, WALL, WALL + 10 * 365 * 24 * HOUR, 0);
+	queue_clock_init(&clock, 0, WALL, WALL + 10 * 365 * 24 * HOUR, 0);
 	assert_int_equal(queue_clock_now(&clock, WALL + HOUR, HOUR), WALL + HOUR);
 }
 
@@ -89,7 +89,7 @@ next_run(struct queue_clock *clock, int64_t wall_then, int64_t boot_then, int64_
 	size_t length = queue_clock_save(clock, wall_then, boot_then, saved);
 	struct queue_clock next;
 
-	assert_true(queue_clock_resume(&next, wall_ms, 0, saved, length));
+	assert_true(queue_clock_resume(&next, 0, wall_ms, 0, saved, length));
 	return next;
 }
 
@@ -99,7 +99,7 @@ goes_on_with_queue_time_that_ran_ahead_of_a_clock_set_back(UNUSED void **state)
 	struct queue_clock clock, next;
 	int64_t now;
 
-	queue_clock_init(&clock, WALL, INT64_MIN, 0);
+	queue_clock_init(&clock, 0, WALL, INT64_MIN, 0);
 	queue_clock_now(&clock, WALL - 23 * HOUR, HOUR);	/* set back by a day */
 	next = next_run(&clock, WALL - 22 * HOUR, 2 * HOUR, WALL - 21 * HOUR);
 	now = queue_clock_now(&next, WALL - 21 * HOUR, 0);
@@ -119,7 +119,7 @@ begins_as_wall_time_where_that_is_ahead_and_makes_no_message_older(UNUSED void *
 	struct queue_clock clock, next;
 	int64_t now;
 
-	queue_clock_init(&clock, WALL, INT64_MIN, 0);
+	queue_clock_init(&clock, 0, WALL, INT64_MIN, 0);
 	queue_clock_now(&clock, WALL + 25 * HOUR, HOUR);	/* set forward by a day */
 	next = next_run(&clock, WALL + 26 * HOUR, 2 * HOUR, WALL + 27 * HOUR);
 	now = queue_clock_now(&next, WALL + 27 * HOUR, 0);
@@ -127,12 +127,37 @@ begins_as_wall_time_where_that_is_ahead_and_makes_no_message_older(UNUSED void *
 	assert_int_equal(now - queue_clock_from_wall(&next, WALL + HOUR / 2, now), 2 * HOUR + HOUR / 2);
 	assert_int_equal(now - queue_clock_from_wall(&next, WALL + 26 * HOUR, now), HOUR);
 	/* A first run whose clock was years ahead. */
-	queue_clock_init(&clock, WALL + 1000 * 24 * HOUR, INT64_MIN, 0);
+	queue_clock_init(&clock, 0, WALL + 1000 * 24 * HOUR, INT64_MIN, 0);
 	queue_clock_now(&clock, WALL, HOUR);
 	next = next_run(&clock, WALL, HOUR, WALL + HOUR);
 	now = queue_clock_now(&next, WALL + HOUR, 0);
 	assert_int_equal(now, WALL + HOUR);
 	assert_int_equal(now - queue_clock_from_wall(&next, WALL + 1000 * 24 * HOUR, now), 2 * HOUR);
+}
+
+/* Whatever the wall clock was set to in between; in another boot, or when nobody knows, it has to be believed. */
+static void
+goes_on_within_a_boot_as_if_there_had_been_no_end(UNUSED void **state)
+{
+	static const int64_t jumps[] = { 0, HOUR, -HOUR, 24 * HOUR, -24 * HOUR, 87600 * HOUR, -87600 * HOUR };
+	uint8_t saved[QUEUE_CLOCK_SAVED_SIZE];
+	struct queue_clock clock, next;
+	size_t length, i;
+	int64_t now;
+
+	for (i = 0; i < ARRAY_COUNT(jumps); i++) {
+		queue_clock_init(&clock, 7, WALL, INT64_MIN, HOUR);
+		length = queue_clock_save(&clock, WALL + 1000, HOUR + 1000, saved);
+		assert_true(queue_clock_resume(&next, 7, WALL + jumps[i] + 5000, HOUR + 5000, saved, length));
+		now = queue_clock_now(&next, WALL + jumps[i] + 5000, HOUR + 5000);
+		assert_int_equal(now, WALL + 5000);
+		assert_int_equal(queue_clock_from_wall(&next, WALL + 500, now), WALL + 500);
+		assert_int_equal(queue_clock_from_wall(&next, WALL + jumps[i] + 5000, now), now);
+	}
+	assert_true(queue_clock_resume(&next, 8, WALL + 24 * HOUR, 2 * HOUR, saved, length));
+	assert_int_equal(queue_clock_now(&next, WALL + 24 * HOUR, 2 * HOUR), WALL + 24 * HOUR);
+	assert_true(queue_clock_resume(&next, 7, WALL + 24 * HOUR, 5000, saved, length));
+	assert_int_equal(queue_clock_now(&next, WALL + 24 * HOUR, 5000), WALL + 24 * HOUR);
 }
 
 static void
@@ -141,15 +166,15 @@ resumes_nothing_that_is_no_clock(UNUSED void **state)
 	struct queue_clock clock;
 	uint8_t saved[QUEUE_CLOCK_SAVED_SIZE + 16] = { 0 };
 
-	queue_clock_init(&clock, WALL, INT64_MIN, 0);
-	assert_int_equal(queue_clock_save(&clock, WALL, 0, saved), 32);
-	assert_false(queue_clock_resume(&clock, WALL, 0, saved, 0));
-	assert_false(queue_clock_resume(&clock, WALL, 0, saved, 16));
-	assert_false(queue_clock_resume(&clock, WALL, 0, saved, 33));
-	assert_false(queue_clock_resume(&clock, WALL, 0, saved, sizeof(saved)));
-	assert_true(queue_clock_resume(&clock, WALL, 0, saved, 32));
-	saved[16] = 1;
-	assert_false(queue_clock_resume(&clock, WALL, 0, saved, 32));
+	queue_clock_init(&clock, 0, WALL, INT64_MIN, 0);
+	assert_int_equal(queue_clock_save(&clock, WALL, 0, saved), 48);
+	assert_false(queue_clock_resume(&clock, 0, WALL, 0, saved, 0));
+	assert_false(queue_clock_resume(&clock, 0, WALL, 0, saved, 32));
+	assert_false(queue_clock_resume(&clock, 0, WALL, 0, saved, 49));
+	assert_false(queue_clock_resume(&clock, 0, WALL, 0, saved, sizeof(saved)));
+	assert_true(queue_clock_resume(&clock, 0, WALL, 0, saved, 48));
+	saved[32] = 1;
+	assert_false(queue_clock_resume(&clock, 0, WALL, 0, saved, 48));
 }
 
 /* The clocks do not tick together: what came in the last moment of an era is not from the one after it. */
@@ -159,7 +184,7 @@ allows_for_clocks_that_are_not_in_step(UNUSED void **state)
 	struct queue_clock clock;
 	int64_t now;
 
-	queue_clock_init(&clock, WALL, INT64_MIN, 0);
+	queue_clock_init(&clock, 0, WALL, INT64_MIN, 0);
 	now = queue_clock_now(&clock, WALL + 241 * HOUR, HOUR);
 	assert_int_equal(queue_clock_from_wall(&clock, WALL + HOUR + 1, now), WALL + HOUR);
 	assert_int_equal(queue_clock_from_wall(&clock, WALL + 241 * HOUR + 1, now), WALL + HOUR);
@@ -175,7 +200,7 @@ remembers_a_bounded_number_of_settings(UNUSED void **state)
 	struct queue_clock clock;
 	int64_t i;
 
-	queue_clock_init(&clock, WALL, INT64_MIN, 0);
+	queue_clock_init(&clock, 0, WALL, INT64_MIN, 0);
 	for (i = 1; i <= 100; i++)
 		assert_int_equal(queue_clock_now(&clock, WALL + i * HOUR, i), WALL + i);
 	assert_int_equal(clock.era_count, QUEUE_CLOCK_ERAS);
@@ -194,6 +219,7 @@ main(void)
 		cmocka_unit_test(does_not_begin_before_the_end_of_the_run_before),
 		cmocka_unit_test(goes_on_with_queue_time_that_ran_ahead_of_a_clock_set_back),
 		cmocka_unit_test(begins_as_wall_time_where_that_is_ahead_and_makes_no_message_older),
+		cmocka_unit_test(goes_on_within_a_boot_as_if_there_had_been_no_end),
 		cmocka_unit_test(resumes_nothing_that_is_no_clock),
 		cmocka_unit_test(allows_for_clocks_that_are_not_in_step),
 		cmocka_unit_test(remembers_a_bounded_number_of_settings),

@@ -312,7 +312,7 @@ a_note_is_kept_for_the_next_start_and_the_one_after_it(void **state)
 	struct box *box = *state;
 
 	assert_int_equal(box->summary.note.length, 0);
-	store_keep_note(box->store, &(struct store_note){ .length = 5, .octets = "clock" });
+	store_keep_note(box->store, &(struct store_note){ .length = 5, .octets = "clock" }, false);
 	for (int i = 0; i < 2; i++) {
 		box_reopen(box);
 		assert_int_equal(box->summary.note.length, 5);
