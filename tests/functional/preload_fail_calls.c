@@ -10,7 +10,8 @@
  *	at	the so-many-th call from now fails; counts down to 0, which is: none
  *	times	so many calls fail, that one and those after it
  *	reason	the errno. ENOSPC and EDQUOT come only from calls that can need room, others fail with EIO in their place. 0: a call
- *		that reads or writes does the first half of what was asked; others are passed over until one does
+ *		that reads or writes does the first half of what was asked; others are passed over until one does. EROFS too comes
+ *		only from calls that can need room
  *	calls	how many were counted
  *	failed	how many of them failed
  *	name	of the one that failed last
@@ -78,7 +79,7 @@ fails(const char *name, enum need need)
 	control->calls++;
 	if (control->at > 1) {
 		control->at--;
-	} else if (control->at == 1 && (reason != 0 || (need & LENGTH))) {
+	} else if (control->at == 1 && (reason != 0 || (need & LENGTH)) && (reason != EROFS || (need & ROOM))) {
 		result = true;
 		control->failed++;
 		snprintf(control->name, sizeof(control->name), "%s", name);
@@ -120,6 +121,13 @@ pread(int file, void *data, size_t length, off_t offset)
 {
 	DATA_CALL(file, "pread", LENGTH, syscall(SYS_pread64, file, data, length, offset),
 	    syscall(SYS_pread64, file, data, IN_PART(length), offset));
+}
+
+ssize_t
+readv(int file, const struct iovec *vectors, int count)
+{
+	DATA_CALL(file, "readv", LENGTH, syscall(SYS_readv, file, vectors, count),
+	    syscall(SYS_read, file, vectors[0].iov_base, IN_PART(vectors[0].iov_len)));
 }
 
 ssize_t
@@ -199,6 +207,23 @@ int
 fstat(int file, struct stat *status)
 {
 	FILE_CALL(file, "fstat", 0, syscall(SYS_newfstatat, file, "", status, AT_EMPTY_PATH));
+}
+
+off_t
+lseek(int file, off_t offset, int whence)
+{
+	if (is_on_disk(file) && fails("lseek", 0))
+		return -1;
+	return (off_t)syscall(SYS_lseek, file, offset, whence);
+}
+
+/* What begins after the control is known: the linker's own calls, and those for memory, pass. */
+void *
+mmap(void *at, size_t length, int protection, int flags, int file, off_t offset)
+{
+	if (control != NULL && !(flags & MAP_ANONYMOUS) && is_on_disk(file) && fails("mmap", 0))
+		return MAP_FAILED;
+	return (void *)(uintptr_t)syscall(SYS_mmap, at, length, protection, flags, file, offset);
 }
 
 /* ---- names ---- */
@@ -288,6 +313,12 @@ fstatat(int folder, const char *path, struct stat *status, int flags)
 }
 
 int
+stat(const char *path, struct stat *status)
+{
+	NAME_CALL("stat", 0, syscall(SYS_newfstatat, AT_FDCWD, path, status, 0));
+}
+
+int
 lstat(const char *path, struct stat *status)
 {
 	NAME_CALL("lstat", 0, syscall(SYS_newfstatat, AT_FDCWD, path, status, AT_SYMLINK_NOFOLLOW));
@@ -313,6 +344,7 @@ typedef DIR *opendir_type(const char *);
 typedef DIR *fdopendir_type(int);
 typedef struct dirent *readdir_type(DIR *);
 typedef int statvfs_type(int, struct statvfs *);
+typedef FILE *fopen_type(const char *, const char *);
 
 DIR *
 opendir(const char *path)
@@ -336,4 +368,10 @@ int
 fstatvfs(int file, struct statvfs *disk)
 {
 	return fails("fstatvfs", 0) ? -1 : LIBRARY_CALL(statvfs_type, "fstatvfs", file, disk);
+}
+
+FILE *
+fopen(const char *path, const char *mode)
+{
+	return fails("fopen", mode[0] == 'r' ? 0 : ROOM) ? NULL : LIBRARY_CALL(fopen_type, "fopen", path, mode);
 }

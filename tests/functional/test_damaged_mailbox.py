@@ -8,6 +8,7 @@ by the rules of docs/mailbox-format.md: those whose record, or body file, was to
 import hashlib
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -367,6 +368,7 @@ def test_verify_tells_each_finding_by_id_file_and_offset(mailbox):
         assert status == 65 and read["findings"] == 1, findings
         assert findings[0]["id"] == mailbox.ids[SMALL]
         assert findings[0]["file"] == f"bodies/{body.parent.name}/{body.name}"
+        assert findings[0]["offset"] == 0, "the checksum is of the whole file"
         body.write_bytes(kept)
     segment.rename(mailbox.path / "kept")
     status, findings, read = verify_json(mailbox)
@@ -385,6 +387,14 @@ def test_verify_leaves_a_running_service_alone(mailbox):
     finally:
         service.start(write=False)
         service.stop()
+
+
+def test_verify_changes_nothing_that_a_kill_left(mailbox):
+    mailbox.instance.start().kill_everything()
+    assert index_files(mailbox), "an index whose service was not stopped"
+    status, findings, read = verify_json(mailbox)
+    assert (status, findings, read["messages"]) == (0, [], SMALL + LARGE)
+    mailbox.deliver()
 
 
 def test_row_145_foreign_files_are_no_mail(mailbox):
@@ -523,17 +533,91 @@ def test_row_147_settings_files_of_the_database_are_ignored(mailbox):
     (mailbox.instance.folder / "DB_CONFIG").unlink()
 
 
-def test_row_147_the_index_is_harmed_while_it_is_open(mailbox):
-    """Overwritten under the running service, which is then killed: nothing is lost, nothing is wrong."""
+OPEN_HARMS = ["cut short", "of zero length", "flipped", "garbage", "wrong version", "exchanged"]
+
+
+@pytest.mark.parametrize("harm", OPEN_HARMS)
+def test_row_147_the_index_is_harmed_while_it_is_open(mailbox, harm):
+    """
+    Under the running service, which answers from it, and is then killed: nothing is lost, and what it tells is true. The log
+    of Berkeley DB is left alone: it is written to while it is harmed.
+    """
     service = mailbox.instance.start()
-    rng = random.Random(147)
-    for path in index_files(mailbox):
-        if not path.name.startswith("__db"):
-            harm_index(mailbox, "garbage", path, rng)
-    service.command("queue", "retry", "--all")
-    service.command("queue", "list")
+    rng = random.Random(f"open {harm}")
+    paths = [path for path in index_files(mailbox) if not path.name.startswith(("__db", "log"))]
+    assert paths
+    for path in paths:
+        harm_open(path, harm, rng)
+    for _ in range(3):
+        for message in service.queue():     # a failure to read is a T; what is told is right
+            assert message["id"] in mailbox.ids.values(), message
+        retried = service.command("queue", "retry", "--all")
+        assert retried.returncode in (0, 75), retried
     service.kill_everything()
     mailbox.deliver()
+
+
+def harm_open(path, harm, rng):
+    """Harms a file that is open, in place."""
+    size = path.stat().st_size
+    if harm == "cut short":
+        os.truncate(path, min(size // 2, 16 * HEADER) // HEADER * HEADER)
+    elif harm == "of zero length":
+        os.truncate(path, 0)
+    elif harm == "flipped":
+        octets = bytearray(path.read_bytes())
+        for page in range(0, size, HEADER):
+            octets[page + rng.randrange(HEADER)] ^= 0x10
+        overwrite(path, 0, octets)
+    elif harm == "garbage":
+        overwrite(path, 0, rng.randbytes(size))
+    elif harm == "wrong version":       # the octets behind the magic number
+        overwrite(path, 16, struct.pack("<I", 1))
+    else:
+        overwrite(path, 0, path.read_bytes()[HEADER:] + bytes(HEADER))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can reach a file that has no name")
+@pytest.mark.parametrize("harm", OPEN_HARMS[:-1])     # its file has no name: nobody can put another in its place
+def test_row_147_the_directory_is_harmed_while_it_is_open(one_instance, harm):
+    """
+    Each answer is right or a T, and soon all are right again. The group is there to drive the people out of the cache. In a file
+    that was cut Berkeley DB can search for ever: then the watchdog ends it.
+    """
+    service = one_instance
+    service.matador["watchdog_timeout"] = "10s"
+    people = [f"p{number}" for number in range(300)]
+    service.people += [{"name": f"Person {name}/Acme", "internet_address": f"{name}@acme.com", "mail_file": name} for name in people]
+    service.groups.append({"name": "Everyone", "members": [f"{'m' * 50}{n}@elsewhere.example" for n in range(30000)]})
+    service.configuration["smtp_error_limit"] = 100000
+    service.start()
+    service.wait_log("directory-loaded", 30)
+    rng = random.Random(f"directory {harm}")
+
+    def answers():
+        """How many are 4xx; the others are right."""
+        later = 0
+        with service.connect() as client:
+            client.command("EHLO client.example")
+            client.command("MAIL FROM:<a@client.example>")
+            for name in rng.sample(people, 60):
+                for address, right in ((f"{name}@acme.com", "250"), (f"{name}x@acme.com", "550")):
+                    reply = client.command(f"RCPT TO:<{address}>")
+                    assert reply.startswith((right, "4")), (address, reply)
+                    later += reply.startswith("4")
+                    if reply.startswith("421"):
+                        return later
+        return later
+    fd = pathlib.Path(f"/proc/{service.worker('directory')}/fd")
+    database, = [path for path in fd.iterdir() if "directory.db" in os.readlink(path)]
+    harm_open(database, harm, rng)
+    answers()
+    wait_for(lambda: answers() == 0, 60, "right answers again", every=0.2)
+    noticed = re.findall(" directory-failed | worker-hangs program=directory ", service.log())
+    # The version is read when a database is opened only.
+    assert noticed or harm == "wrong version"
+    if " directory-failed " in noticed or harm not in ("cut short", "of zero length"):
+        no_worker_died(service)
 
 
 def test_row_145_and_147_no_crash_loop(mailbox):

@@ -308,6 +308,26 @@ hashes_are_told_to_directory_and_relay_passwords_to_smtp_only(void **state UNUSE
 	assert_true(setting_row_is_seen_by(hash, ROLE_MASTER));
 }
 
+static void
+expect_described(const struct setting_row *row, const char *expected)
+{
+	struct buffer text = BUFFER_INITIALIZER(0);
+
+	value_describe(row, &text);
+	assert_string_equal(buffer_text(&text), expected);
+	buffer_free(&text);
+}
+
+static void
+what_is_allowed_says_that_it_is_a_list_and_how_long_it_may_be(void **state UNUSED)
+{
+	expect_described(&(struct setting_row){ .type = TYPE_LIST_NAMESERVER, .maximum = 16 },
+	    "a list of addresses, or address@port, at most 16 entries");
+	expect_described(&(struct setting_row){ .type = TYPE_LIST_NAMESERVER }, "a list of addresses, or address@port");
+	expect_described(&(struct setting_row){ .type = TYPE_LIST_ROUTING_TASK }, "a list of mail_routing, smtp_mail_routing");
+	expect_described(&(struct setting_row){ .type = TYPE_SWITCH, .maximum = 1 }, "disabled, enabled");
+}
+
 int
 main(void)
 {
@@ -317,6 +337,7 @@ main(void)
 		cmocka_unit_test(a_number_out_of_range_is_refused_with_the_range),
 		cmocka_unit_test(secrets_are_never_shown),
 		cmocka_unit_test(lists_are_shown_as_they_would_be_written),
+		cmocka_unit_test(what_is_allowed_says_that_it_is_a_list_and_how_long_it_may_be),
 		cmocka_unit_test(every_default_is_a_value_of_its_own_type_and_range),
 		cmocka_unit_test(every_row_has_help_a_place_and_one_name),
 		cmocka_unit_test(hashes_are_told_to_directory_and_relay_passwords_to_smtp_only),

@@ -9,6 +9,7 @@
 #define TESTS_UNIT_QMGR_CRASH_DISK_H
 
 #include "common/base/memory.h"
+#include "qmgr/store/segment.h"
 #include "tests/unit/qmgr/crash_recorder.h"
 
 #define CRASH_SECTOR 512
@@ -28,12 +29,27 @@ struct crash_node {
 	uint32_t *pending;		/* events that no flush covered, in their order */
 	uint32_t pending_count, pending_capacity;
 	uint32_t limbo;			/* the first so many of them never will be: their flush failed */
+	bool is_segment;
+	unsigned begun;			/* how many times, if it is one: so often both pages of its header were written */
+};
+
+/* What a cut met: the cases that a test counts. */
+enum crash_case {
+	CRASH_TORN,			/* of one write some sectors are there and others are not */
+	CRASH_REORDERED,		/* a change is there, and one before it is not */
+	CRASH_RECYCLED,			/* something is pending in a segment that is used again */
+	CRASH_RENAME_PENDING,
+	CRASH_UNLINK_PENDING,
+	CRASH_AFTER_FAILURE,		/* a segment's flush had failed, and others were written since */
+	CRASH_CASES
 };
 
 struct crash_disk {
 	struct crash_node *nodes;
 	uint32_t count, capacity;
 	uint32_t next;			/* the event that comes next */
+	bool failed, written_since;	/* a flush; a segment after that */
+	bool met[CRASH_CASES];		/* by the cut that this disk is of */
 };
 
 /* What of the unflushed is kept. */
@@ -73,7 +89,7 @@ crash_disk_free(struct crash_disk *disk)
 		free(disk->nodes[i].pending);
 	}
 	free(disk->nodes);
-	*disk = (struct crash_disk){ NULL, 0, 0, 0 };
+	*disk = (struct crash_disk){ .nodes = NULL };
 }
 
 static void
@@ -217,13 +233,16 @@ crash_disk_advance(struct crash_disk *disk, const struct crash_log *log, uint32_
 			crash_disk_node(disk, event->node)->is_folder = true;
 			/* fallthrough */
 		case CRASH_CREATE:
-			crash_disk_node(disk, event->node);
+		case CRASH_RENAME:
+			crash_disk_node(disk, event->node)->is_segment |= strncmp(event->other_name, "seg-", 4) == 0;
 			/* fallthrough */
 		case CRASH_UNLINK:
-		case CRASH_RENAME:
 			crash_node_pend(crash_disk_node(disk, event->folder), disk->next);
 			break;
 		case CRASH_WRITE:
+			crash_disk_node(disk, event->node)->begun += event->offset == 0 && event->length == SEGMENT_DATA;
+			disk->written_since |= disk->failed && crash_disk_node(disk, event->node)->is_segment;
+			/* fallthrough */
 		case CRASH_LENGTH:
 			crash_node_pend(crash_disk_node(disk, event->node), disk->next);
 			break;
@@ -234,6 +253,8 @@ crash_disk_advance(struct crash_disk *disk, const struct crash_log *log, uint32_
 			for (struct crash_node *node = crash_disk_node(disk, event->node);
 			    node->limbo < node->pending_count && node->pending[node->limbo] < event->offset;)
 				node->limbo++;
+			disk->failed = true;
+			disk->written_since = false;
 			break;
 		case CRASH_FLUSH:
 		case CRASH_NOTE:
@@ -267,13 +288,13 @@ crash_kept(const struct crash_choice *choice, uint64_t seed, uint32_t number, bo
 	return crash_mix(seed, number, sector) % 100 < percent;
 }
 
-/* The sectors of a write that are kept; where the others made the file grow, something else may stand. */
-static void
+/* The sectors of a write that are kept, how many; where the others made the file grow, something else may stand. */
+static uint64_t
 crash_node_tear(struct crash_node *node, const struct crash_log *log, uint32_t number, bool is_last,
     const struct crash_choice *choice, uint64_t seed)
 {
 	const struct crash_event *event = &log->events[number];
-	uint64_t end = event->offset + event->length;
+	uint64_t end = event->offset + event->length, kept = 0;
 
 	for (uint64_t at = event->offset, next; at < end; at = next) {
 		uint64_t sector = at / CRASH_SECTOR;
@@ -281,6 +302,7 @@ crash_node_tear(struct crash_node *node, const struct crash_log *log, uint32_t n
 		next = (sector + 1) * CRASH_SECTOR < end ? (sector + 1) * CRASH_SECTOR : end;
 		if (crash_kept(choice, seed, number, is_last, false, sector)) {
 			crash_node_put(node, at, &log->data[event->data + (at - event->offset)], next - at);
+			kept++;
 		} else if (choice->growth != CRASH_GROW_NOT && next > node->size) {
 			uint64_t before = node->size > at ? node->size : at;
 
@@ -289,6 +311,16 @@ crash_node_tear(struct crash_node *node, const struct crash_log *log, uint32_t n
 				node->data[i] = (char)crash_mix(seed, sector, i);
 		}
 	}
+	return kept;
+}
+
+/* Sectors that a write touches; of another change 1, itself. */
+static uint64_t
+crash_pieces(const struct crash_event *event)
+{
+	if (event->kind != CRASH_WRITE)
+		return 1;
+	return (event->offset + event->length - 1) / CRASH_SECTOR - event->offset / CRASH_SECTOR + 1;
 }
 
 /* The last change of all; CRASH_NODE_NONE when all is flushed. */
@@ -306,12 +338,23 @@ crash_disk_last(const struct crash_disk *disk)
 	return last;
 }
 
+static void
+crash_disk_meet(struct crash_disk *cut, const struct crash_node *from, const struct crash_log *log, bool written_since)
+{
+	cut->met[CRASH_RECYCLED] |= from->is_segment && from->begun > 1 && from->pending_count > from->limbo;
+	cut->met[CRASH_AFTER_FAILURE] |= from->is_segment && from->limbo > 0 && written_since;
+	for (uint32_t i = 0; i < from->pending_count; i++) {
+		cut->met[CRASH_RENAME_PENDING] |= log->events[from->pending[i]].kind == CRASH_RENAME;
+		cut->met[CRASH_UNLINK_PENDING] |= log->events[from->pending[i]].kind == CRASH_UNLINK;
+	}
+}
+
 /* The disk after a cut, with nothing pending. The caller frees. */
 static struct crash_disk
 crash_disk_cut(const struct crash_disk *disk, const struct crash_log *log, const struct crash_choice *choice, uint64_t seed)
 {
-	struct crash_disk cut = { NULL, 0, 0, 0 };
-	uint32_t last = crash_disk_last(disk);
+	struct crash_disk cut = { .nodes = NULL };
+	uint32_t last = crash_disk_last(disk), first_lost = CRASH_NODE_NONE, last_kept = 0;
 
 	if (disk->count > 0)
 		crash_disk_node(&cut, disk->count - 1);
@@ -320,6 +363,9 @@ crash_disk_cut(const struct crash_disk *disk, const struct crash_log *log, const
 		struct crash_node *to = &cut.nodes[i];
 
 		to->is_folder = from->is_folder;
+		to->is_segment = from->is_segment;
+		to->begun = from->begun;
+		crash_disk_meet(&cut, from, log, disk->written_since);
 		if (from->size > 0)
 			crash_node_put(to, 0, from->data, from->size);
 		for (uint32_t j = 0; j < from->entry_count; j++)
@@ -327,13 +373,22 @@ crash_disk_cut(const struct crash_disk *disk, const struct crash_log *log, const
 		for (uint32_t j = 0; j < from->pending_count; j++) {
 			uint32_t number = from->pending[j];
 			const struct crash_event *event = &log->events[number];
+			uint64_t kept = 0;
 
-			if (event->kind == CRASH_WRITE)
-				crash_node_tear(to, log, number, number == last, choice, seed);
-			else if (crash_kept(choice, seed, number, number == last, from->is_folder, 0))
+			if (event->kind == CRASH_WRITE) {
+				kept = crash_node_tear(to, log, number, number == last, choice, seed);
+			} else if (crash_kept(choice, seed, number, number == last, from->is_folder, 0)) {
 				crash_node_apply(to, log, event);
+				kept = 1;
+			}
+			cut.met[CRASH_TORN] |= kept > 0 && kept < crash_pieces(event);
+			if (kept > 0 && number > last_kept)
+				last_kept = number;
+			if (kept < crash_pieces(event) && j >= from->limbo && number < first_lost)
+				first_lost = number;
 		}
 	}
+	cut.met[CRASH_REORDERED] = first_lost < last_kept;
 	return cut;
 }
 

@@ -4,7 +4,8 @@
  * Stands in place of the C library's open(), write(), fsync() and the like, for the program under test and for the
  * libraries that it uses. Changes are carried out and noted; flushes are only noted, with their beginning and their end, as
  * other threads go on in between. The log lies in memory that is shared with the process that started this one.
- * Changes past the C library and by mmap(2) are not seen: qmgr and Berkeley DB (private environment) make none.
+ * Changes past the C library and by mmap(2) are not seen: qmgr and Berkeley DB (private environment) make none. Calls that change
+ * files and that the model does not know end the process.
  */
 #ifndef TESTS_UNIT_QMGR_CRASH_RECORDER_H
 #define TESTS_UNIT_QMGR_CRASH_RECORDER_H
@@ -470,5 +471,28 @@ crash_call_rename(const char *from, const char *to)
 {
 	return crash_call_renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
+
+/* ---- what the model does not know ---- */
+
+#define CRASH_UNKNOWN(name) \
+	void crash_call_##name(void) CRASH_AS(#name); \
+	void \
+	crash_call_##name(void) \
+	{ \
+		fprintf(stderr, "crash_recorder: " #name " is not recorded\n"); \
+		abort(); \
+	}
+
+CRASH_UNKNOWN(copy_file_range)
+CRASH_UNKNOWN(creat)
+CRASH_UNKNOWN(fallocate)
+CRASH_UNKNOWN(link)
+CRASH_UNKNOWN(linkat)
+CRASH_UNKNOWN(posix_fallocate)
+CRASH_UNKNOWN(pwritev2)
+CRASH_UNKNOWN(renameat2)
+CRASH_UNKNOWN(sync_file_range)
+CRASH_UNKNOWN(syncfs)
+CRASH_UNKNOWN(truncate)
 
 #endif

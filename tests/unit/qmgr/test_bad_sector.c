@@ -10,6 +10,7 @@
 #include "tests/unit/qmgr/store_support.h"
 
 static bool garbled;		/* what is bad can be read, but wrongly */
+static unsigned stumbles;	/* so many reads of what is bad fail, and no more; 0: all of them */
 static unsigned opens;		/* so many times a segment can still be opened; 0: as often as one likes */
 
 /* In place of the library's. */
@@ -20,6 +21,8 @@ pread(int file, void *data, size_t length, off_t offset)
 	ssize_t got;
 
 	if (hit && !garbled) {
+		if (stumbles > 0 && --stumbles == 0)
+			bad_end = 0;
 		errno = EIO;
 		return -1;
 	}
@@ -89,6 +92,22 @@ makes_an_index_without_what_cannot_be_read_and_takes_it_in_when_it_can(void **st
 	assert_true(box->listed[2].held);
 	assert_int_equal(box_take_due(box, FUTURE, 10), 4);
 	assert_true(box_content_is_right(box, 3, 1000));
+}
+
+static void
+reads_again_what_failed_once_or_twice(void **state)
+{
+	struct box *box = *state;
+
+	box_add(box, 1, 1000);
+	box_add(box, 2, 1000);
+	for (unsigned times = 1; times <= 2; times++) {
+		stumbles = times;
+		make_bad(2);
+		open_without_index(box);
+		assert_int_equal(bad_end, 0);
+		assert_int_equal(box_list(box, 0, 10), 2);
+	}
 }
 
 static void
@@ -224,6 +243,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	static const struct CMUnitTest tests[] = {
 		CASE(makes_an_index_without_what_cannot_be_read_and_takes_it_in_when_it_can),
+		CASE(reads_again_what_failed_once_or_twice),
 		CASE(ends_a_message_that_cannot_be_read),
 		CASE(holds_a_message_of_which_a_change_is_lost),
 		CASE(holds_a_parked_message_whose_new_change_cannot_be_read),

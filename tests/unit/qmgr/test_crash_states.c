@@ -13,13 +13,17 @@
  * Of some of these states that second run is recorded too, and the power fails again in it: in the middle of recovery, or
  * after.
  *
- * A sample runs by itself; MATADOR_TORTURE in the environment runs all. MATADOR_TEST_SEED changes the load and the choices.
+ * A sample runs by itself. With MATADOR_TORTURE in the environment the power fails before every event of the log and after the last
+ * one, each time in another of the ways, and each run draws a seed of its own. MATADOR_TEST_SEED says the seed of the load and the
+ * choices; what the store's threads do to each other's order it does not say. The cases that matter are counted, none is left out.
  */
 #include "tests/unit/qmgr/store_support.h"
 
 #include <stdatomic.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 
+#include "qmgr/store/body.h"
 #include "qmgr/store/offline.h"
 #include "tests/unit/qmgr/crash_disk.h"
 #include "tests/unit/qmgr/crash_load.h"
@@ -43,7 +47,8 @@
 /* ---- judging a state ---- */
 
 struct totals {
-	_Atomic unsigned states, twice_cut, messages, lost, half, twice, back, other;
+	_Atomic unsigned states, prefixes, twice_cut, messages, lost, half, twice, back, other;
+	_Atomic unsigned met[CRASH_CASES], index_ahead, index_behind, bodies_alone;
 };
 
 static struct totals *totals;		/* shared by all processes */
@@ -191,6 +196,25 @@ look(struct trial *trial, struct looking *looking)
 	offline_close(&mailbox);
 }
 
+/* A body whose message was on its way into the journal when the power failed. */
+static void
+count_bodies_alone(const struct trial *trial, const struct looking *looking)
+{
+	char name[BODY_PATH_SIZE], path[300];
+	bool alone = false;
+
+	for (unsigned id = 0; id < IDS && !alone; id++) {
+		const struct expected *message = &trial->expectation.messages[id];
+
+		if (!message->add_asked || message->done_asked || looking->seen[id])
+			continue;
+		body_path(id, name);
+		snprintf(path, sizeof(path), "%s/bodies/%s", trial->folder, name);
+		alone = access(path, F_OK) == 0;
+	}
+	totals->bodies_alone += alone;
+}
+
 /* What the start says is what the journal says, whatever became of the index. */
 static void
 compare(struct trial *trial, struct box *box, const struct looking *looking)
@@ -256,6 +280,7 @@ judge(struct trial *trial)
 
 	expecting = &trial->expectation;
 	look(trial, looking);
+	count_bodies_alone(trial, looking);
 	crash_recording = trial->log;
 	snprintf(box->folder, sizeof(box->folder), "%s", trial->folder);
 	box->segment_size = SEGMENT;
@@ -328,17 +353,32 @@ struct worker {
 	unsigned made;			/* states, those of the other workers too */
 };
 
-/* An index of another time comes, whole or some of its files. */
+static uint32_t
+snapshot_place(const struct worker *worker, unsigned number)
+{
+	return (uint32_t)((uint64_t)worker->log->count * (number + 1) / SNAPSHOTS);
+}
+
+/* An index of another time comes, whole or some of its files. event: where in the log the power failed. */
 static void
-change_index(const struct worker *worker, struct crash_disk *disk, enum index_state state, uint64_t seed)
+change_index(const struct worker *worker, struct crash_disk *disk, const struct crash_log *log, uint32_t event,
+    enum index_state state, uint64_t seed)
 {
 	const struct crash_disk *other;
+	unsigned number;
 	uint32_t index = crash_disk_find(disk, "index"), from;
 
 	if (state == INDEX_AS_IT_IS || index == CRASH_NODE_NONE || worker->snapshot_count == 0)
 		return;
-	other = &worker->snapshots[draw(&seed, worker->snapshot_count)];
+	number = (unsigned)draw(&seed, worker->snapshot_count);
+	other = &worker->snapshots[number];
 	from = crash_disk_find(other, "index");
+	if (state == INDEX_OF_ANOTHER_TIME && from != CRASH_NODE_NONE) {
+		bool ahead = log == worker->log && snapshot_place(worker, number) > event;
+
+		totals->index_ahead += ahead;
+		totals->index_behind += !ahead;
+	}
 	if (state == INDEX_LOST || state == INDEX_OF_ANOTHER_TIME)
 		disk->nodes[index].entry_count = 0;
 	for (uint32_t i = 0; state >= INDEX_OF_ANOTHER_TIME && from != CRASH_NODE_NONE && i < other->nodes[from].entry_count; i++) {
@@ -349,16 +389,10 @@ change_index(const struct worker *worker, struct crash_disk *disk, enum index_st
 	}
 }
 
-static uint32_t
-snapshot_place(const struct worker *worker, unsigned number)
-{
-	return (uint32_t)((uint64_t)worker->log->count * (number + 1) / SNAPSHOTS);
-}
-
 static void
 make_snapshots(struct worker *worker)
 {
-	struct crash_disk disk = { NULL, 0, 0, 0 };
+	struct crash_disk disk = { .nodes = NULL };
 
 	crash_disk_node(&disk, CRASH_ROOT)->is_folder = true;
 	for (unsigned i = 0; i < SNAPSHOTS; i++) {
@@ -377,24 +411,35 @@ prepare_folder(const char *folder)
 		abort();
 }
 
+struct cutting {
+	const struct crash_log *log;
+	uint64_t wanted;		/* about so many cuts; 0: one before each event, and one after the last */
+	uint64_t first_id;		/* of the mail that comes after the crash */
+	const char *before;		/* the cuts that came first, for people; "" when none did */
+	unsigned again_every;		/* each so-many-th state is cut a second time; 0: none */
+	uint64_t seed, weight;
+	unsigned renames, unlinks, reuses;	/* so far */
+};
+
 static void cut_again(struct worker *worker, struct crash_disk *disk, uint32_t event, const struct trial *first);
 
 /* One state; again: the run after it is recorded, and cut in its turn. */
 static void
-try_state(struct worker *worker, const struct crash_disk *disk, const struct crash_log *log,
-    const struct expectation *expectation, const struct crash_choice *choice, enum index_state index, uint64_t first_id,
-    const char *before, bool again)
+try_state(struct worker *worker, const struct crash_disk *disk, const struct cutting *cutting,
+    const struct expectation *expectation, const struct crash_choice *choice, enum index_state index, bool again)
 {
 	struct crash_disk cut;
-	struct trial trial = { .folder = worker->folder, .expectation = *expectation, .first_id = first_id };
+	struct trial trial = { .folder = worker->folder, .expectation = *expectation, .first_id = cutting->first_id };
 	char description[400];
 	uint64_t seed = crash_mix(worker->seed, worker->made, disk->next);
 
-	snprintf(description, sizeof(description), "%scut before event %u, %s, %s (seed %llu)", before, disk->next, choice->name,
-	    index_names[index], (unsigned long long)worker->seed);
+	snprintf(description, sizeof(description), "%scut before event %u, %s, %s (seed %llu)", cutting->before, disk->next,
+	    choice->name, index_names[index], (unsigned long long)worker->seed);
 	trial.description = description;
-	cut = crash_disk_cut(disk, log, choice, seed);
-	change_index(worker, &cut, index, seed);
+	cut = crash_disk_cut(disk, cutting->log, choice, seed);
+	change_index(worker, &cut, cutting->log, disk->next, index, seed);
+	for (unsigned i = 0; i < CRASH_CASES; i++)
+		totals->met[i] += cut.met[i];
 	prepare_folder(worker->folder);
 	worker->second->node_count = cut.count;
 	crash_disk_begin(&cut, worker->folder, worker->second);
@@ -402,7 +447,7 @@ try_state(struct worker *worker, const struct crash_disk *disk, const struct cra
 		trial.log = worker->second;
 	judge_apart(&trial);
 	totals->states++;
-	totals->twice_cut += before[0] != '\0';
+	totals->twice_cut += cutting->before[0] != '\0';
 	if (again && trial.problems == 0)
 		cut_again(worker, &cut, disk->next, &trial);
 	crash_disk_free(&cut);
@@ -439,36 +484,89 @@ weight_of_all(const struct crash_log *log)
 	return all;
 }
 
+/* By and by each of them with each choice. */
 static enum index_state
-draw_index(uint64_t *seed)
+index_state_of(uint64_t cut)
 {
-	uint64_t drawn = draw(seed, 10);
+	static const enum index_state states[] = { INDEX_AS_IT_IS, INDEX_MIXED, INDEX_AS_IT_IS, INDEX_LOST, INDEX_AS_IT_IS,
+		INDEX_AS_IT_IS, INDEX_MIXED, INDEX_AS_IT_IS, INDEX_OF_ANOTHER_TIME, INDEX_AS_IT_IS };
 
-	return drawn < 6 ? INDEX_AS_IT_IS : drawn == 6 ? INDEX_LOST : drawn == 7 ? INDEX_OF_ANOTHER_TIME : INDEX_MIXED;
+	return states[(cut + cut / ARRAY_COUNT(choices)) % ARRAY_COUNT(states)];
 }
 
-/* Goes through a log, and cuts the power about `wanted` times. again_every: each so-many-th state is cut a second time; 0: none. */
-static void
-cut_through(struct worker *worker, struct crash_disk *disk, const struct crash_log *log, struct expectation *expectation,
-    uint64_t wanted, uint64_t first_id, const char *before, unsigned again_every)
+/* Whether that event writes the header of a segment that had one before. */
+static bool
+is_reuse(const struct crash_log *log, uint32_t event)
 {
-	uint64_t all = weight_of_all(log) * ARRAY_COUNT(choices), seed = crash_mix(worker->seed, log->count, first_id);
+	const struct crash_event *header = &log->events[event], *before = header;
+
+	if (header->offset != 0 || header->length != SEGMENT_DATA)
+		return false;
+	while (before > log->events)
+		if ((--before)->kind == CRASH_WRITE && before->node == header->node && before->offset == 0 &&
+		    before->length == SEGMENT_DATA)
+			return true;
+	return false;
+}
+
+/* In a sample too the first few of these are cut right behind: what they did is pending then. */
+static bool
+is_wanted_case(struct cutting *cutting, uint32_t event)
+{
+	if (cutting->before[0] != '\0' || event == 0)
+		return false;
+	switch (cutting->log->events[event - 1].kind) {
+	case CRASH_RENAME:
+		return cutting->renames++ < 4;
+	case CRASH_UNLINK:
+		return cutting->unlinks++ < 4;
+	case CRASH_WRITE:
+		return is_reuse(cutting->log, event - 1) && cutting->reuses++ < 4;
+	case CRASH_FLUSH_FAILED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether the power fails before that event in that way. */
+static bool
+is_chosen(struct cutting *cutting, uint32_t event, unsigned choice, bool wanted_case)
+{
+	bool turn = choice == (event + cutting->seed) % ARRAY_COUNT(choices);
+
+	if (cutting->wanted == 0)
+		return turn;
+	if (event == cutting->log->count)
+		return false;
+	return draw(&cutting->seed, cutting->weight) < cutting->wanted * weight_of(cutting->log, event) ||
+	    (wanted_case && choice == event % ARRAY_COUNT(choices));
+}
+
+/* Goes through a log and cuts the power. */
+static void
+cut_through(struct worker *worker, struct crash_disk *disk, struct cutting *cutting, struct expectation *expectation)
+{
+	const struct crash_log *log = cutting->log;
 	uint64_t cuts = 0;
 
-	for (uint32_t event = 0; event < log->count; event++) {
-		for (unsigned i = 0; i < ARRAY_COUNT(choices) && weight_of(log, event) > 0; i++) {
-			enum index_state index = draw_index(&seed);
+	cutting->weight = weight_of_all(log) * ARRAY_COUNT(choices);
+	cutting->seed = crash_mix(worker->seed, log->count, cutting->first_id);
+	for (uint32_t event = 0; event <= log->count; event++) {
+		bool wanted_case = is_wanted_case(cutting, event);
 
-			if (draw(&seed, all) >= wanted * weight_of(log, event))
+		for (unsigned i = 0; i < ARRAY_COUNT(choices); i++) {
+			if (!is_chosen(cutting, event, i, wanted_case))
 				continue;
 			crash_disk_advance(disk, log, event);
 			cuts++;
-			if (before[0] == '\0' && worker->made++ % WORKERS != worker->number)
+			if (cutting->before[0] == '\0' && worker->made++ % WORKERS != worker->number)
 				continue;
-			try_state(worker, disk, log, expectation, &choices[i], index, first_id, before,
-			    again_every > 0 && cuts / WORKERS % again_every == 0);
+			totals->prefixes += cutting->wanted == 0;
+			try_state(worker, disk, cutting, expectation, &choices[i], index_state_of(cuts),
+			    cutting->again_every > 0 && cuts / WORKERS % cutting->again_every == 0);
 		}
-		if (log->events[event].kind == CRASH_NOTE)
+		if (event < log->count && log->events[event].kind == CRASH_NOTE)
 			expect(expectation, &log->events[event].note);
 	}
 }
@@ -478,6 +576,7 @@ static void
 cut_again(struct worker *worker, struct crash_disk *disk, uint32_t event, const struct trial *first)
 {
 	struct crash_log *log = worker->second;
+	struct cutting cutting = { .log = log, .wanted = worker->torture ? 20 : 8, .first_id = 2 * FIRST_ID_AFTER_CRASH };
 	struct expectation *expectation = memory_copy(&first->expectation, sizeof(*expectation));
 	char before[300];
 
@@ -486,7 +585,8 @@ cut_again(struct worker *worker, struct crash_disk *disk, uint32_t event, const 
 	while (worker->snapshot_count > 0 && snapshot_place(worker, worker->snapshot_count - 1) > event)
 		worker->snapshot_count--;
 	snprintf(before, sizeof(before), "%s; then ", first->description);
-	cut_through(worker, disk, log, expectation, worker->torture ? 20 : 8, 2 * FIRST_ID_AFTER_CRASH, before, 0);
+	cutting.before = before;
+	cut_through(worker, disk, &cutting, expectation);
 	munmap(worker->second, sizeof(*worker->second));
 	worker->second = log;
 	worker->snapshot_count = SNAPSHOTS;
@@ -496,7 +596,9 @@ cut_again(struct worker *worker, struct crash_disk *disk, uint32_t event, const 
 static void
 work(struct worker *worker)
 {
-	struct crash_disk disk = { NULL, 0, 0, 0 };
+	struct crash_disk disk = { .nodes = NULL };
+	struct cutting cutting = { .log = worker->log, .wanted = worker->torture ? 0 : SAMPLE, .first_id = FIRST_ID_AFTER_CRASH,
+		.before = "", .again_every = worker->torture ? 100 : 20 };
 
 	complaints = dup(STDERR_FILENO);
 	if (freopen("/dev/null", "w", stderr) == NULL)
@@ -504,8 +606,7 @@ work(struct worker *worker)
 	worker->second = crash_log_new();
 	make_snapshots(worker);
 	crash_disk_node(&disk, CRASH_ROOT)->is_folder = true;
-	cut_through(worker, &disk, worker->log, &worker->expectation, worker->torture ? 10 * SAMPLE : SAMPLE,
-	    FIRST_ID_AFTER_CRASH, "", 20);
+	cut_through(worker, &disk, &cutting, &worker->expectation);
 	crash_disk_free(&disk);
 	support_remove(worker->folder);
 }
@@ -557,16 +658,47 @@ start_worker(unsigned number, struct crash_log *log, uint64_t seed, const char *
 	return child;
 }
 
+static uint64_t
+choose_seed(void)
+{
+	const char *named = getenv("MATADOR_TEST_SEED");
+	uint32_t fresh = 144;
+
+	if (named != NULL)
+		return strtoull(named, NULL, 10);
+	if (getenv("MATADOR_TORTURE") != NULL && getrandom(&fresh, sizeof(fresh), 0) != sizeof(fresh))
+		abort();
+	return fresh;
+}
+
+/* Of each case there were some, else nothing is known of it. */
+static void
+check_cases(void)
+{
+	static const char *const names[CRASH_CASES] = { "torn between sectors", "reordered", "a segment used again",
+		"a rename pending", "an unlink pending", "written after a failed flush" };
+
+	for (unsigned i = 0; i < CRASH_CASES; i++)
+		printf("%s: %u; ", names[i], totals->met[i]);
+	printf("a body without its entry: %u; the index ahead: %u, behind: %u\n", totals->bodies_alone, totals->index_ahead,
+	    totals->index_behind);
+	for (unsigned i = 0; i < CRASH_CASES; i++)
+		assert_true(totals->met[i] > 0);
+	assert_true(totals->bodies_alone > 0 && totals->index_ahead > 0 && totals->index_behind > 0 && totals->twice_cut > 0);
+}
+
 static void
 everything_confirmed_is_found_in_whatever_a_power_failure_leaves(void **state)
 {
-	const char *named = getenv("MATADOR_TEST_SEED"), *place = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR");
-	uint64_t seed = named == NULL ? 144 : strtoull(named, NULL, 10);
+	const char *place = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR");
+	uint64_t seed = choose_seed();
 	struct crash_log *log = crash_log_new();
 	char folder[100];
 	int status;
 
 	(void)state;
+	printf("MATADOR_TEST_SEED=%llu\n", (unsigned long long)seed);
+	fflush(stdout);
 	snprintf(folder, sizeof(folder), "%.70s/matador-crash-XXXXXX", place == NULL ? "/tmp" : place);
 	assert_non_null(mkdtemp(folder));
 	totals = mmap(NULL, sizeof(*totals), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -582,7 +714,10 @@ everything_confirmed_is_found_in_whatever_a_power_failure_leaves(void **state)
 	    "lost %u, half %u, twice %u, back %u, other %u\n", log->count, (unsigned long long)log->octets, totals->states,
 	    totals->twice_cut, totals->messages, totals->lost, totals->half, totals->twice, totals->back, totals->other);
 	assert_int_equal(totals->lost + totals->half + totals->twice + totals->back + totals->other, 0);
-	assert_true(totals->states >= SAMPLE / 2 && totals->twice_cut > 0 && totals->messages > totals->states);
+	assert_true(totals->states >= SAMPLE / 2 && totals->messages > totals->states);
+	if (getenv("MATADOR_TORTURE") != NULL)
+		assert_int_equal(totals->prefixes, log->count + 1);
+	check_cases();
 }
 
 int
