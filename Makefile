@@ -154,7 +154,7 @@ TORTURE_TESTS := $(BUILD)/tests/unit/qmgr/test_crash_states $(BUILD)/tests/unit/
 torture: programs $(TORTURE_TESTS) $(TEST_TOOLS)
 	@for test in $(TORTURE_TESTS); do MATADOR_TORTURE=1 $$test || exit 1; done
 	@MATADOR_TORTURE=1 TEST_JOBS=0 tools/run-functional-tests $(BUILD) -s \
-		-k "test_kill or test_power_cut or test_damaged_mailbox or test_hostile_walls or test_hostile_disk or test_retry_load or beside_a_slow_one or row_102 or row_103 or test_random_settings or explain_session_agree or directory_is_away"
+		-k "test_kill or test_power_cut or test_damaged_mailbox or test_hostile_walls or test_hostile_disk or test_retry_load or beside_a_slow_one or row_102 or row_103 or row_156 or test_overload or test_random_settings or explain_session_agree or directory_is_away"
 mutate:
 	@tools/mutate
 bench: programs

@@ -139,6 +139,23 @@ process_dismiss(struct process *process, int64_t patience_ms)
 		process_set_timer(process, patience_ms);
 }
 
+/* Each end is told at once, until the program is known to keep failing: then one line a minute tells of all. */
+static void
+log_end(struct process *process, pid_t pid, const char *how, int64_t wait_ms)
+{
+	if (!backoff_is_failing(&process->backoff)) {
+		log_event(LOG_WORKER_DIED, process_name(process), log_number(pid), how, log_seconds(wait_ms));
+		return;
+	}
+	process->ends_untold++;
+	if (!deadline_passed(process->failing_logged))
+		return;
+	process->failing_logged = deadline_after_ms(FAILING_LOGGED_EVERY_MS);
+	log_event(LOG_WORKER_FAILING, process_name(process), log_number(process->restarts),
+	    log_number(process->ends_untold), how, log_seconds(wait_ms));
+	process->ends_untold = 0;
+}
+
 /* The process is no more: it starts again after its back-off, or never when the service stops. */
 static void
 process_ended(struct process *process, const char *how)
@@ -163,12 +180,8 @@ process_ended(struct process *process, const char *how)
 	}
 	process->state = PROCESS_WAITING;
 	snprintf(process->last_end, sizeof(process->last_end), "%s", how);
-	log_event(LOG_WORKER_DIED, process_name(process), log_number(pid), how, log_seconds(wait));
-	if (backoff_is_failing(&process->backoff) && deadline_passed(process->failing_logged)) {
-		process->failing_logged = deadline_after_ms(FAILING_LOGGED_EVERY_MS);
-		log_event(LOG_WORKER_FAILING, process_name(process), log_number(process->restarts));
-	}
 	process->restarts++;
+	log_end(process, pid, how, wait);
 	process_set_timer(process, wait);
 	tell_started(supervisor);
 }

@@ -48,6 +48,7 @@ struct process {
 	struct backoff backoff;
 	deadline_t started;		/* monotonic time of the last start */
 	deadline_t failing_logged;	/* not again before this */
+	unsigned ends_untold;		/* since then */
 	unsigned restarts;
 	char jail[65];			/* as worker_ready said; "" before */
 	bool status_asked;

@@ -24,6 +24,7 @@ import pytest
 
 from matador import SANITIZED, fresh_session_works, no_worker_died, wait_for
 from test_kill import TORTURE, account, delivered, drain
+from test_power_cut import disk  # noqa: F401 - a fixture
 from test_retry_load import WallClock
 
 LARGE = 300_000     # more than inline_body_limit: such a body is a file
@@ -236,9 +237,6 @@ class SmallDisk:
                     while True:
                         filler.write(bytes(size))
 
-    def remount(self, options):
-        subprocess.run(["mount", "-o", f"remount,{options}", self.point], check=True)
-
     def close(self):
         subprocess.run(["umount", "-l", self.point], check=False)
 
@@ -308,22 +306,46 @@ def test_row_141_out_of_inodes_reads_4xx_and_recovers(one_instance, sink, small_
     mailer.settle(sink)
 
 
-def test_row_142_a_disk_that_becomes_read_only_reads_4xx_and_recovers(one_instance, sink, small_disk):
-    """As ext4 does it to a disk that fails: what is open for writing cannot be written any more."""
-    disk = small_disk("size=96m")
+@without_sanitizers
+def test_row_142_a_disk_that_is_read_only_for_a_while_reads_4xx_and_recovers(one_instance, sink):
+    """Whatever qmgr writes is refused; it goes on by itself when the disk is writable again."""
+    faults = prepare(one_instance, sink, "qmgr")
+    service = one_instance.start()
+    mailer = Mailer(service)
+    mailer.works()
+    for _ in range(20 if TORTURE else 2):
+        before = faults.failed
+        faults.arm(1, errno.EROFS, 10**9)
+        for _ in range(3):
+            assert not any(mailer.round()), "250 for what cannot be stored"
+        assert faults.failed > before
+        faults.disarm()
+        mailer.works(40)
+    no_worker_died(service)
+    mailer.settle(sink)
+
+
+def test_row_142_ext4_that_becomes_read_only_for_an_error_reads_4xx_and_loses_nothing(one_instance, sink, disk):
+    """What is open for writing cannot be written any more. The file system is checked, mounted, and all goes on."""
+    disk.move_in()
     one_instance.relay_to(sink.port)
     one_instance.configuration["initial_transfer_retry_interval"] = "1s"
-    service = disk.start(one_instance)
+    service = one_instance.start()
     mailer = Mailer(service)
     mailer.works()
     wait_for(lambda: not service.queue(), 20, "delivery")
-    service.command("queue", "list", check=True)
-    refused = subprocess.run(["mount", "-o", "remount,ro", disk.point], capture_output=True, check=False)
-    if refused.returncode == 0:     # a file open for writing keeps a file system from it where the kernel is strict
-        assert not any(mailer.round())
-        disk.remount("rw")
-    mailer.works(40)
+    sink.script["MAIL"] = lambda *_: "451 4.3.2 later"
+    for _ in range(5):
+        assert mailer.send("x@elsewhere.example", 2000)
+    disk.fail()
+    for _ in range(3):
+        assert not any(mailer.round()), "250 for what cannot be stored"
     no_worker_died(service)
+    service.stop()
+    disk.repair()
+    del sink.script["MAIL"]
+    service.start(write=False)
+    mailer.works(40)
     mailer.settle(sink)
 
 
@@ -362,10 +384,7 @@ HOUR, DAY, YEAR = 3600, 86400, 365 * 86400
 @without_sanitizers
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, DAY, -DAY, 10 * YEAR, -10 * YEAR, 20 * YEAR], ids=str)
 def test_row_146_a_clock_that_was_set_between_two_runs(one_instance, jump):
-    """
-    Forward beyond the lifetime of mail (nobody can tell that from a long stop: one more attempt, then one return), backward,
-    beyond 2038: no stall, no storm, no second use of an id, no early return.
-    """
+    """Forward beyond the lifetime of mail, backward, beyond 2038: no stall, no storm, no second use of an id, no early return."""
     one_instance.relay_to(1)
     one_instance.configuration.update({"initial_transfer_retry_interval": "2s", "retry_interval_cap": "2s"})
     clock = WallClock(one_instance, "qmgr")
@@ -382,17 +401,13 @@ def test_row_146_a_clock_that_was_set_between_two_runs(one_instance, jump):
     clock.jump(jump)
     before = attempts()
     service.start(write=False)
-    if jump < DAY:
-        wait_for(lambda: attempts() >= before + 2, 20, "more attempts after the jump")
-        assert " recipient-failed " not in service.log() and not service.mail("bob")
-    else:
-        service.wait_mail("bob")
-        assert attempts() == before + 1 and service.log().count(" recipient-failed ") == 1
+    wait_for(lambda: attempts() >= before + 2, 20, "more attempts after the jump")
     service.send("y@elsewhere.example", sender="bob@acme.com")
     before, started = attempts(), time.monotonic()
     time.sleep(4)
     assert attempts() - before <= 2 * ((time.monotonic() - started) / 1.8 + 2), "a storm"
-    assert len(service.queue()) == (2 if jump < DAY else 1)
-    ids = re.findall(r" message-queued id=(\S+)", service.log()) + re.findall(r" report=(\S+)", service.log())
-    assert len(ids) == len(set(ids)) == (2 if jump < DAY else 3)
+    assert " recipient-failed " not in service.log() and not service.mail("bob")
+    assert len(service.queue()) == 2
+    ids = re.findall(r" message-queued id=(\S+)", service.log())
+    assert len(ids) == len(set(ids)) == 2
     no_worker_died(service)

@@ -166,6 +166,7 @@ def test_row_153_every_process_has_what_the_design_gives_it_and_no_more(instance
             assert status_field(pid, "NoNewPrivs") == "1", role
             for capabilities in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
                 assert int(status_field(pid, capabilities), 16) == 0, (role, capabilities)
+            assert status_field(pid, "Seccomp") == "0", f"{role}: docs/security.md has no filter but the evaluator's"
             root = os.readlink(f"/proc/{pid}/root")
             assert root == (str(service.folder / ROOTS.get(role, "spool/empty")) if separated and role != "logger" else "/"), role
             assert os.stat(f"/proc/{pid}/status").st_uid == 0, f"{role} may be dumped and traced"

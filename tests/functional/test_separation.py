@@ -92,37 +92,90 @@ def test_openat_and_execve_injected_into_live_workers_are_refused(instance, inje
     fresh_session_works(instance)
 
 
+def as_worker(role, root, *command):
+    """Runs a command as a worker's user and, where there are words for it, seen from its root directory."""
+    entry = pwd.getpwnam(f"matador-{role}")
+
+    def become():
+        os.chroot(root)
+        os.chdir("/")
+        os.setgroups([])
+        os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
+        os.setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid)
+    return subprocess.run(command, preexec_fn=become, capture_output=True, text=True, check=False)
+
+
+# Tries all that a worker's user might, and prints what was granted. Arguments: process ids, then "--", then paths.
+ATTEMPTS = """
+import ctypes, os, socket, sys
+pids, paths = sys.argv[1:sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1:]
+libc = ctypes.CDLL(None, use_errno=True)
+
+def attempt(what, action):
+    try:
+        action()
+        print("granted:", what)
+    except OSError:
+        pass
+
+def trace(pid):
+    if libc.ptrace(16, pid, None, None) != 0:       # PTRACE_ATTACH
+        raise OSError(ctypes.get_errno(), "ptrace")
+
+def connect(path):
+    for kind in (socket.SOCK_SEQPACKET, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_UNIX, kind) as client:
+            try:
+                client.connect(path)
+                return
+            except OSError:
+                pass
+    raise OSError(path)
+
+for pid in map(int, pids):
+    attempt(f"signal {pid}", lambda: os.kill(pid, 0))
+    attempt(f"trace {pid}", lambda: trace(pid))
+    for part in ("mem", "environ", "fd/3", "root/"):
+        attempt(f"open /proc/{pid}/{part}", lambda: os.close(os.open(f"/proc/{pid}/{part}", os.O_RDONLY)))
+for path in paths:
+    attempt(f"read {path}", lambda: os.close(os.open(path, os.O_RDONLY)))
+    attempt(f"write {path}", lambda: os.close(os.open(path, os.O_WRONLY)))
+    attempt(f"connect to {path}", lambda: connect(path))
+"""
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="needs to become each worker's user")
-def test_each_workers_user_can_read_nothing_of_the_others(one_instance):
-    """Row 154."""
-    one_instance.start()
-    one_instance.send("jane.doe@acme.com")
-    one_instance.wait_mail("jdoe")
-    secret = one_instance.folder / "etc" / "secret.conf"
-    secret.write_text("password")
-    secret.chmod(0o600)
-    own = {"qmgr": "mailbox", "directory": "directory"}
+def test_row_154_each_workers_user_reaches_nothing_of_the_others(one_instance):
+    """Even without its walls: the passwords and keys of etc/, mail, queue, Directory, other workers. And what is in its root."""
+    one_instance.relay_to(1)
+    service = one_instance.start()
+    service.send("jane.doe@acme.com")
+    service.wait_mail("jdoe")
+    service.send("x@elsewhere.example", body="Subject: large\r\n\r\n" + ("x" * 70 + "\r\n") * 10000)
+    bodies = [path for path in (service.folder / "spool" / "mailbox" / "bodies").rglob("*") if path.is_file()]
+    segments = list((service.folder / "spool" / "mailbox" / "journal").glob("seg-*"))
+    index = [path for path in (service.folder / "spool" / "mailbox" / "index").iterdir() if path.is_file()]
+    mails = [path for path in (service.folder / "mail" / "jdoe").rglob("*") if path.is_file()]
+    assert bodies and segments and index and mails
+    secret = service.folder / "etc" / "matador.conf"
+    secret.chmod(0o600)     # as `matador check` wants it of a file with a password in it
+    whose = {"qmgr": bodies + segments + index, "local": mails, None: [secret]}
     for role in ROLES:
-        uid = pwd.getpwnam(f"matador-{role}").pw_uid
+        others = [str(pid) for other in ROLES if other != role for pid in service.workers(other)] + [str(service.master)]
+        paths = [str(path) for owner, found in whose.items() if owner != role for path in found]
+        result = as_worker(role, "/", "/usr/bin/python3", "-c", ATTEMPTS, *others, "--", *paths)
+        granted = [line for line in result.stdout.splitlines() if "granted" in line]
+        assert result.returncode == 0 and not granted, (role, granted, result.stderr)
+        own = {"qmgr": "mailbox", "directory": "directory"}
         for name in ("mailbox", "directory"):
-            if own.get(role) == name:
-                continue
-            result = subprocess.run(["setpriv", f"--reuid={uid}", "--clear-groups", "ls", one_instance.folder / "spool" / name],
-                                    capture_output=True, check=False)
-            assert result.returncode != 0, (role, name)
-        if role != "local":
-            result = subprocess.run(["setpriv", f"--reuid={uid}", "--clear-groups", "ls", one_instance.folder / "mail" / "jdoe"],
-                                    capture_output=True, check=False)
-            assert result.returncode != 0, role
-        result = subprocess.run(["setpriv", f"--reuid={uid}", "--clear-groups", "cat", secret], capture_output=True,
-                                check=False)
-        assert result.returncode != 0, role
-        for other in ROLES:
-            if other != role:
-                pid = one_instance.worker(other)
-                result = subprocess.run(["setpriv", f"--reuid={uid}", "--clear-groups", "kill", "-0", str(pid)],
-                                        capture_output=True, check=False)
-                assert result.returncode != 0, (role, other)
+            if own.get(role) != name:
+                assert as_worker(role, "/", "ls", str(service.folder / "spool" / name)).returncode != 0, (role, name)
+    # What a root directory holds for its program: nothing, or what is its own.
+    for role, root in (("qmgr", "spool/mailbox"), ("directory", "spool/directory"), ("local", "mail"), ("smtpd", "spool/empty")):
+        uid = pwd.getpwnam(f"matador-{role}").pw_uid
+        for path in (service.folder / root).rglob("*"):
+            assert not path.is_symlink() and not stat.S_ISSOCK(path.stat().st_mode), path
+            assert path.stat().st_uid == uid, (role, path)
 
 
 def test_the_control_socket_serves_only_root_and_the_owner(one_instance):
