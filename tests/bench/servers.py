@@ -57,6 +57,41 @@ def cpu_by_program(pid):
     return spent
 
 
+def context_switches(pid):
+    """Of all threads of a process tree; of those that run."""
+    total = 0
+    for member in tree(pid):
+        for path in pathlib.Path(f"/proc/{member}/task").glob("*/status"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                total += sum(int(count) for count in re.findall(r"ctxt_switches:\s+(\d+)", path.read_text()))
+    return total
+
+
+def system_calls(pid, work):
+    """Of a process tree while work() is done. None without strace or the right to use it."""
+    members = tree(pid)
+    if shutil.which("strace") is None:
+        work()
+        return None
+    with tempfile.TemporaryDirectory(prefix="bench-strace-") as folder:
+        summary = pathlib.Path(folder) / "summary"
+        with subprocess.Popen(["strace", "-c", "-f", "-qq", "-o", summary, *(f"-p{member}" for member in members)],
+                              stderr=subprocess.DEVNULL) as tracer:
+            matador.wait_for(lambda: tracer.poll() is not None or all(traced(member) for member in members), 20, "strace")
+            try:
+                work()
+            finally:
+                tracer.send_signal(signal.SIGINT)
+        total = re.search(r"^100\.00\s+\S+\s+(?:\d+\s+)?(\d+)\s.*total$", summary.read_text() if summary.exists() else "", re.M)
+        return int(total.group(1)) if total else None
+
+
+def traced(pid):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return "\nTracerPid:\t0\n" not in pathlib.Path(f"/proc/{pid}/status").read_text()
+    return True
+
+
 def memory_kib(pid):
     """Proportional set size of a process tree."""
     total = 0
@@ -112,6 +147,13 @@ class Matador:
 class Postfix:
     """The extracted package, with its own queue and configuration; its library folder must be where it expects it."""
     name = "Postfix"
+
+    @staticmethod
+    def version():
+        root = matador.PEERS / "postfix"
+        result = subprocess.run([root / "usr/sbin/postconf", "-dh", "mail_version"], capture_output=True, text=True, check=True,
+                                env={**os.environ, "LD_LIBRARY_PATH": str(root / "usr/lib/postfix")})
+        return f"Postfix {result.stdout.strip()}"
 
     def __init__(self, sink_port, mode="relay", flush_delay=0):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="bench-postfix-"))
