@@ -20,7 +20,7 @@ static const char head[] =
     ".Nd the documents and keys of Matador's configuration\n"
     ".Sh DESCRIPTION\n"
     "This page lists every key that the files of\n"
-    ".Pa /etc/matador\n"
+    ".Pa " SYSCONFDIR "/matador\n"
     "may hold.\n"
     "Syntax, files, and how Matador reads them are in\n"
     ".Xr matador.conf 5 .\n"

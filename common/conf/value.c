@@ -163,7 +163,7 @@ describe_text(enum value_type type)
 	case TYPE_LIST_LISTEN_ADDRESS: return "*, IPv4 addresses, IPv6 addresses in brackets";
 	case TYPE_LIST_NAMESERVER: return "addresses, or address@port";
 	case TYPE_LIST_DNS_LIST_WEIGHT: return "weights of DNS lists, zone*weight or zone=127.0.0.2*weight";
-	case TYPE_LIST_SOURCE_ADDRESS: return "at most one IPv4 address and one IPv6 address";
+	case TYPE_LIST_SOURCE_ADDRESS: return "addresses, one IPv4 address and one IPv6 address at most";
 	default: return "text";
 	}
 }
@@ -172,14 +172,17 @@ void
 value_describe(const struct setting_row *row, struct buffer *out)
 {
 	const char *const *words = type_words(row->type);
+	bool is_list = type_is_list(row->type);
 
-	if (type_is_list(row->type) && row->type != TYPE_LIST_ROUTING_TASK) {
-		buffer_printf(out, "a list of %s", describe_text(row->type));
-		if (row->maximum > 0)
-			buffer_printf(out, ", at most %" PRId64 " entries", row->maximum);
-	} else if (words != NULL) {
+	if (is_list)
+		buffer_append_string(out, "a list of ");
+	if (words != NULL) {
 		for (size_t i = 0; words[i] != NULL; i++)
 			buffer_printf(out, "%s%s", i > 0 ? ", " : "", words[i]);
+	} else if (is_list) {
+		buffer_append_string(out, describe_text(row->type));
+		if (row->maximum > 0)
+			buffer_printf(out, ", at most %" PRId64 " entries", row->maximum);
 	} else if (row->type >= TYPE_NUMBER) {
 		describe_range(row, out);
 	} else {
