@@ -311,7 +311,7 @@ def test_row_103_a_failing_allocation_is_a_clean_exit_and_a_restart(one_instance
     wait_for(lambda: service.command("queue", "retry", "--all").returncode == 0, 20, "a queue manager to talk to")
     service.wait_queue_empty(40)
     # The kills above are signal 9; the failing allocation itself must be an exit, never a crash.
-    statuses = re.findall(rf'worker-died program={role} .*?status="(.*?)"', service.log())
+    statuses = re.findall(rf'worker-(?:died|failing) program={role} .*?status="(.*?)"', service.log())
     # What stood in a dying logger's channel is lost with it, lines about its own end too.
     assert len(statuses) >= (1 if role == "logger" else 5), statuses
     assert all(status.startswith(("signal 9 ", "exit")) for status in statuses), statuses

@@ -160,6 +160,7 @@ def listen_at_the_outbound_port(internet, hosts, *addresses):
 
 def sessions_with_ourselves(service):
     """The test's own sessions excluded: those greet as client.example and are counted by the test."""
+    wait_for(lambda: " session-opened " in service.log(), what="the test's own session in the log")
     return len(re.findall(r" session-opened ", service.log()))
 
 

@@ -23,7 +23,7 @@ from matador import PATIENCE, ROLES, SANITIZED, Dialogue, wait_for
 
 TORTURE = "MATADOR_TORTURE" in os.environ
 DOUBLING = ("qmgr", "smtp", "local", "master", "everything")    # who delivers, who records that, and who ends those
-DOUBLED_BY_A_DEATH = 3      # on the average: what was delivered, and not recorded yet, when one of them died
+DOUBLED_BY_A_DEATH = 20     # what one destination may have in hand: delivered, and not recorded yet
 
 
 class Load:
