@@ -5,7 +5,6 @@
 #include <string.h>
 
 #define AHEAD_MAX_MS (INT64_C(2) * 24 * 3600 * 1000)	/* queue time further ahead than this: the wall clock was wrong when it began */
-#define NOTICED_LATE_MS (60 * 1000)	/* mail may come so long before it is noticed that the wall clock was set back */
 #define STEP_MS 2000	/* less is the clock being slewed, or ourselves being slow */
 
 void
@@ -37,15 +36,6 @@ queue_clock_now(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms)
 	return now;
 }
 
-/* What the wall clock says twice came the second time, also when that began before it was noticed. */
-static int64_t
-earliest(const struct queue_clock *clock, size_t era)
-{
-	bool set_back = era > 0 && clock->eras[era].shift < clock->eras[era - 1].shift;
-
-	return clock->eras[era].begin - (set_back ? NOTICED_LATE_MS : 0);
-}
-
 int64_t
 queue_clock_from_wall(const struct queue_clock *clock, int64_t wall_ms, int64_t now)
 {
@@ -56,7 +46,7 @@ queue_clock_from_wall(const struct queue_clock *clock, int64_t wall_ms, int64_t 
 	for (i = clock->era_count; i-- > 0; end = clock->eras[i].begin) {
 		int64_t queue_ms = wall_ms - clock->eras[i].shift;
 
-		if (queue_ms >= earliest(clock, i) && queue_ms <= end)
+		if (queue_ms >= clock->eras[i].begin && queue_ms <= end)
 			return queue_ms < now ? queue_ms : now;
 		/* Between two eras no time passed: so it came when the clock was set, by a millisecond or before that was noticed. */
 		if (before_the_next && queue_ms > end)

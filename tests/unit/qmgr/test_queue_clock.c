@@ -161,19 +161,6 @@ goes_on_within_a_boot_as_if_there_had_been_no_end(UNUSED void **state)
 }
 
 static void
-knows_mail_that_came_before_it_was_noticed_that_the_clock_was_set_back(UNUSED void **state)
-{
-	struct queue_clock clock;
-	int64_t now;
-
-	queue_clock_init(&clock, 0, WALL, INT64_MIN, 0);
-	queue_clock_now(&clock, WALL + HOUR, HOUR);
-	now = queue_clock_now(&clock, WALL - 22 * HOUR, 2 * HOUR);
-	assert_int_equal(queue_clock_from_wall(&clock, WALL - 22 * HOUR - 5000, now), now - 5000);
-	assert_int_equal(queue_clock_from_wall(&clock, WALL + HOUR, now), WALL + HOUR);
-}
-
-static void
 resumes_nothing_that_is_no_clock(UNUSED void **state)
 {
 	struct queue_clock clock;
@@ -233,7 +220,6 @@ main(void)
 		cmocka_unit_test(goes_on_with_queue_time_that_ran_ahead_of_a_clock_set_back),
 		cmocka_unit_test(begins_as_wall_time_where_that_is_ahead_and_makes_no_message_older),
 		cmocka_unit_test(goes_on_within_a_boot_as_if_there_had_been_no_end),
-		cmocka_unit_test(knows_mail_that_came_before_it_was_noticed_that_the_clock_was_set_back),
 		cmocka_unit_test(resumes_nothing_that_is_no_clock),
 		cmocka_unit_test(allows_for_clocks_that_are_not_in_step),
 		cmocka_unit_test(remembers_a_bounded_number_of_settings),
