@@ -12,8 +12,9 @@ queue_clock_init(struct queue_clock *clock, uint64_t boot, int64_t wall_ms, int6
 {
 	if (last_ms <= wall_ms || last_ms - wall_ms > AHEAD_MAX_MS)
 		last_ms = wall_ms;
-	*clock = (struct queue_clock){ .boot = boot, .queue_at_start = last_ms, .boot_at_start = boot_ms, .era_count = 1 };
-	clock->eras[0].begin = INT64_MIN;
+	*clock = (struct queue_clock){ .boot = boot, .queue_at_start = last_ms, .boot_at_start = boot_ms, .looked = last_ms,
+		.era_count = 1 };
+	clock->eras[0].begin = clock->eras[0].earliest = INT64_MIN;
 }
 
 int64_t
@@ -29,11 +30,22 @@ queue_clock_now(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms)
 			clock->era_count--;
 		}
 		clock->eras[clock->era_count].begin = now;
+		clock->eras[clock->era_count].earliest = clock->looked;
 		clock->eras[clock->era_count].shift = shift;
 		clock->era_count++;
 		clock->settings++;
 	}
+	clock->looked = now;
 	return now;
+}
+
+/* Set forward, what came before that was noticed is told by its time alone: it is later than any time of the era before. */
+static int64_t
+first_moment(const struct queue_clock *clock, size_t era)
+{
+	bool set_back = era > 0 && clock->eras[era].shift < clock->eras[era - 1].shift;
+
+	return set_back ? clock->eras[era].earliest : clock->eras[era].begin;
 }
 
 int64_t
@@ -46,7 +58,7 @@ queue_clock_from_wall(const struct queue_clock *clock, int64_t wall_ms, int64_t 
 	for (i = clock->era_count; i-- > 0; end = clock->eras[i].begin) {
 		int64_t queue_ms = wall_ms - clock->eras[i].shift;
 
-		if (queue_ms >= clock->eras[i].begin && queue_ms <= end)
+		if (queue_ms >= first_moment(clock, i) && queue_ms <= end)
 			return queue_ms < now ? queue_ms : now;
 		/* Between two eras no time passed: so it came when the clock was set, by a millisecond or before that was noticed. */
 		if (before_the_next && queue_ms > end)
@@ -91,6 +103,7 @@ queue_clock_save(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms, ui
 	put(&next, (int64_t)clock->boot);
 	for (i = 0; i < clock->era_count; i++) {
 		put(&next, clock->eras[i].begin);
+		put(&next, clock->eras[i].earliest);
 		put(&next, clock->eras[i].shift);
 	}
 	return (size_t)(next - saved);
@@ -112,7 +125,7 @@ queue_clock_resume(struct queue_clock *clock, uint64_t boot, int64_t wall_ms, in
 	bool same_boot;
 	size_t i;
 
-	if (length < 48 || length > QUEUE_CLOCK_SAVED_SIZE || length % 16 != 0)
+	if (length < 56 || length > QUEUE_CLOCK_SAVED_SIZE || (length - 32) % 24 != 0)
 		return false;
 	wall_then = get(&next);
 	queue_then = get(&next);
@@ -126,9 +139,11 @@ queue_clock_resume(struct queue_clock *clock, uint64_t boot, int64_t wall_ms, in
 		resumed.queue_at_start = queue_ms > wall_ms && queue_ms - wall_ms <= AHEAD_MAX_MS ? queue_ms : wall_ms;
 	}
 	moved = resumed.queue_at_start - queue_ms;
-	resumed.era_count = length / 16 - 2;
+	resumed.looked = queue_then + moved;
+	resumed.era_count = (length - 32) / 24;
 	for (i = 0; i < resumed.era_count; i++) {
 		resumed.eras[i].begin = get(&next) + (i == 0 ? 0 : moved);
+		resumed.eras[i].earliest = get(&next) + (i == 0 ? 0 : moved);
 		resumed.eras[i].shift = get(&next) - moved;
 	}
 	if (resumed.eras[0].begin != INT64_MIN)

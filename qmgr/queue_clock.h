@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define QUEUE_CLOCK_ERAS 8
-#define QUEUE_CLOCK_SAVED_SIZE (32 + QUEUE_CLOCK_ERAS * 16)
+#define QUEUE_CLOCK_SAVED_SIZE (32 + QUEUE_CLOCK_ERAS * 24)
 /* So far a translated time of arrival may lie behind the moment at which the message came: the clocks do not count in step. */
 #define QUEUE_CLOCK_SLACK_MS 2
 
@@ -25,9 +25,11 @@ struct queue_clock {
 	uint64_t boot;			/* which boot of the system this is; 0: unknown */
 	int64_t queue_at_start;
 	int64_t boot_at_start;
+	int64_t looked;			/* queue time when the wall clock was looked at last */
 	/* From each setting of the wall clock to the next, wall time = queue time + shift. The first begins with time itself. */
 	struct {
-		int64_t begin;	/* queue time */
+		int64_t begin;		/* queue time when the setting was noticed */
+		int64_t earliest;	/* queue time of the look before: the clock was set in between */
 		int64_t shift;
 	} eras[QUEUE_CLOCK_ERAS];
 	size_t era_count;
@@ -44,8 +46,8 @@ size_t queue_clock_save(struct queue_clock *clock, int64_t wall_ms, int64_t boot
 /* Queue time now. Notices when the wall clock was set; ask for it at least every few seconds while busy. */
 int64_t queue_clock_now(struct queue_clock *clock, int64_t wall_ms, int64_t boot_ms);
 
-/* The queue time of a wall time at or before now. Between two eras that overlap, the later one is taken: a message is then
- * younger than it is, never older. */
+/* The queue time of a wall time at or before now. Between two eras that overlap, the later one is taken, from the last look before
+ * the clock was set: a message is then younger than it is, never older. */
 int64_t queue_clock_from_wall(const struct queue_clock *clock, int64_t wall_ms, int64_t now);
 
 #endif

@@ -630,6 +630,8 @@ store_keep_note(struct store *store, const struct store_note *note, bool at_once
 	store->note = *note;
 	store->note_is_new = store->note_is_new || at_once;
 	pthread_mutex_unlock(&store->lock);
+	if (at_once)
+		pthread_cond_signal(&store->reader.wake);
 }
 
 bool

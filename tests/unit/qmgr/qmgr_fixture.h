@@ -104,6 +104,7 @@ pass_time(int64_t milliseconds)
 	usleep(3000);		/* what happened before is to be before */
 	qmgr_now(&qmgr);
 	qmgr.clock.boot_at_start -= milliseconds;
+	qmgr.clock.looked += milliseconds;	/* at its end, too */
 	window_changed(&qmgr);
 }
 

@@ -164,17 +164,17 @@ static void
 resumes_nothing_that_is_no_clock(UNUSED void **state)
 {
 	struct queue_clock clock;
-	uint8_t saved[QUEUE_CLOCK_SAVED_SIZE + 16] = { 0 };
+	uint8_t saved[QUEUE_CLOCK_SAVED_SIZE + 24] = { 0 };
 
 	queue_clock_init(&clock, 0, WALL, INT64_MIN, 0);
-	assert_int_equal(queue_clock_save(&clock, WALL, 0, saved), 48);
+	assert_int_equal(queue_clock_save(&clock, WALL, 0, saved), 56);
 	assert_false(queue_clock_resume(&clock, 0, WALL, 0, saved, 0));
 	assert_false(queue_clock_resume(&clock, 0, WALL, 0, saved, 32));
-	assert_false(queue_clock_resume(&clock, 0, WALL, 0, saved, 49));
+	assert_false(queue_clock_resume(&clock, 0, WALL, 0, saved, 57));
 	assert_false(queue_clock_resume(&clock, 0, WALL, 0, saved, sizeof(saved)));
-	assert_true(queue_clock_resume(&clock, 0, WALL, 0, saved, 48));
+	assert_true(queue_clock_resume(&clock, 0, WALL, 0, saved, 56));
 	saved[32] = 1;
-	assert_false(queue_clock_resume(&clock, 0, WALL, 0, saved, 48));
+	assert_false(queue_clock_resume(&clock, 0, WALL, 0, saved, 56));
 }
 
 /* The clocks do not tick together: what came in the last moment of an era is not from the one after it. */
@@ -192,6 +192,37 @@ allows_for_clocks_that_are_not_in_step(UNUSED void **state)
 	/* Nor when the clock was set forward once more since. */
 	now = queue_clock_now(&clock, WALL + 482 * HOUR, 2 * HOUR);
 	assert_int_equal(queue_clock_from_wall(&clock, WALL + 241 * HOUR - 1, now), WALL + HOUR);
+}
+
+/* The next look at the wall clock is up to half a minute after it was set: mail that came meanwhile is not a day old. */
+static void
+knows_what_came_after_a_setting_and_before_it_was_noticed(UNUSED void **state)
+{
+	uint8_t saved[QUEUE_CLOCK_SAVED_SIZE];
+	struct queue_clock clock, next;
+	int64_t now;
+	size_t length;
+
+	queue_clock_init(&clock, 7, WALL, INT64_MIN, 0);
+	queue_clock_now(&clock, WALL + HOUR, HOUR);		/* the last look, and then the clock is set back by a day */
+	now = queue_clock_now(&clock, WALL - 23 * HOUR + 30000, HOUR + 30000);
+	assert_int_equal(queue_clock_from_wall(&clock, WALL - 23 * HOUR + 10000, now), WALL + HOUR + 10000);
+	assert_int_equal(queue_clock_from_wall(&clock, WALL - 23 * HOUR - 1000, now), WALL - 23 * HOUR - 1000);
+	/* In the next run, and for the run after a crash in which nobody had noticed yet. */
+	length = queue_clock_save(&clock, WALL - 22 * HOUR, 2 * HOUR, saved);
+	assert_true(queue_clock_resume(&next, 7, WALL - 21 * HOUR, 3 * HOUR, saved, length));
+	now = queue_clock_now(&next, WALL - 21 * HOUR, 3 * HOUR);
+	assert_int_equal(queue_clock_from_wall(&next, WALL - 23 * HOUR + 10000, now), WALL + HOUR + 10000);
+	now = queue_clock_now(&next, WALL - 44 * HOUR, 4 * HOUR);
+	assert_int_equal(queue_clock_from_wall(&next, WALL - 44 * HOUR - 10000, now), WALL + 4 * HOUR - 10000);
+	assert_true(queue_clock_resume(&next, 7, WALL - 44 * HOUR, 4 * HOUR, saved, length));
+	now = queue_clock_now(&next, WALL - 44 * HOUR, 4 * HOUR);
+	assert_int_equal(queue_clock_from_wall(&next, WALL - 44 * HOUR - 10000, now), WALL + 4 * HOUR - 10000);
+	/* Set forward, what came before the look is from before. */
+	queue_clock_init(&clock, 0, WALL, INT64_MIN, 0);
+	now = queue_clock_now(&clock, WALL + 26 * HOUR, 2 * HOUR);
+	assert_int_equal(queue_clock_from_wall(&clock, WALL + HOUR, now), WALL + HOUR);
+	assert_int_equal(queue_clock_from_wall(&clock, WALL + 25 * HOUR, now), WALL + 2 * HOUR);
 }
 
 static void
@@ -222,6 +253,7 @@ main(void)
 		cmocka_unit_test(goes_on_within_a_boot_as_if_there_had_been_no_end),
 		cmocka_unit_test(resumes_nothing_that_is_no_clock),
 		cmocka_unit_test(allows_for_clocks_that_are_not_in_step),
+		cmocka_unit_test(knows_what_came_after_a_setting_and_before_it_was_noticed),
 		cmocka_unit_test(remembers_a_bounded_number_of_settings),
 	};
 
