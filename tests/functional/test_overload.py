@@ -74,7 +74,9 @@ def test_ten_times_what_can_be_taken_reads_4xx_and_what_was_accepted_arrives(nar
         return collections.Counter(re.search(rb"^Message-ID: (\S+)", message.octets, re.M).group(1).decode() for message in slow_sink.messages)
     wait_for(lambda: len(slow_sink.messages) >= len(before | offer.accepted), 90, "all that was accepted", every=0.2)
     narrow.wait_queue_empty()
-    assert arrived() == collections.Counter(before | offer.accepted)
+    accepted, found = before | offer.accepted, arrived()
+    print(f"\naccepted {len(accepted)}, delivered {len(found)}, duplicated {found.total() - len(found)}, lost {len(accepted - found.keys())}")
+    assert found == collections.Counter(accepted)
     assert most_kib(narrow) < PROCESS_KIB_MAX
     fresh_session_works(narrow)
     no_worker_died(narrow)
