@@ -174,7 +174,7 @@ struct job {
 	void (*work)(struct store *store, struct job *job);	/* frees the job */
 };
 
-#define HELPER_THREADS 8
+#define HELPER_THREADS 32	/* so many body files are flushed at once: where a flush takes long, the disk has the others to do */
 struct helpers {
 	pthread_t threads[HELPER_THREADS];
 	unsigned started;
