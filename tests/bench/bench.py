@@ -36,9 +36,9 @@ SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 SERVERS = [Matador, Postfix] if os.getuid() == 0 else [Matador]
 
 # octets, messages, sessions at a time, sessions reused
-RELAY = [(4096, 3000, 20, True), (4096, 3000, 20, False), (65536, 1500, 20, True), (65536, 1500, 20, False), (1048576, 200, 20, True),
-         (1048576, 200, 20, False)]
-SLOW = [(4096, 2500, 100, True), (4096, 2500, 100, False), (65536, 1200, 100, True), (1048576, 200, 100, True), (4096, 1000, 20, True),
+RELAY = [(4096, 3000, 20, True), (4096, 3000, 20, False), (65536, 1500, 20, True), (65536, 1500, 20, False), (1048576, 400, 20, True),
+         (1048576, 400, 20, False)]
+SLOW = [(4096, 2500, 100, True), (4096, 2500, 100, False), (65536, 1200, 100, True), (1048576, 400, 100, True), (4096, 1000, 20, True),
         (4096, 1000, 20, False)]
 SLOW_FLUSH_MICROSECONDS = 2000
 ACCEPT = [(4096, 3000, 20, True), (4096, 3000, 20, False)]
