@@ -267,12 +267,13 @@ group_copies(struct store *store, struct group *group, struct store_batch **copi
 {
 	while (*copies != NULL) {
 		struct store_batch *batch = *copies;
+		bool holds = copy_holds(store, batch);
 
-		if (copy_holds(store, batch) && !fits(&store->committer, group->octets + batch_record_length(batch)))
+		if (holds && !fits(&store->committer, group->octets + batch_record_length(batch)))
 			break;
 		*copies = batch->next;
 		batch->next = NULL;
-		if (copy_holds(store, batch))
+		if (holds)
 			group_append(group, batch);
 		else
 			finish(store, batch, NULL);

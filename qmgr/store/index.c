@@ -323,7 +323,8 @@ forget_keys(struct index *index, uint64_t id, struct error *error)
 	int result = get_row(index, id, &old, error);
 
 	if (result == 1) {
-		if (!old.active && !old.message->held)
+		/* One that is held may have them: its copy said so, and the index had heard already that it is not. */
+		if (!old.active)
 			result = change_keys(index, id, old.due, old.destinations, false, error);
 		message_free(&old.message);
 	}

@@ -143,6 +143,8 @@ read_segment(struct recovery *recovery, size_t place, struct error *error)
 	struct reading reading = { recovery, segment, false, error };
 	struct segment_found found;
 	struct error unreadable;
+	/* Then what cannot be read is no damage yet: the disk may be well again in a moment, and nothing is given up for it. */
+	bool running = recovery->limit != UINT64_MAX;
 	uint64_t size;
 	void *data;
 
@@ -153,10 +155,12 @@ read_segment(struct recovery *recovery, size_t place, struct error *error)
 	if (frame.closed && frame.claimed <= recovery->complete && place + ALWAYS_READ < recovery->journal->used.count)
 		return 0;
 	data = journal_read_segment(recovery->journal, segment, &size, &unreadable);
-	if (data == NULL) {
+	if (data == NULL || (running && unreadable.kind != ERROR_NONE)) {
+		free(data);
 		if (recovery->unreadable.kind == ERROR_NONE)
 			recovery->unreadable = unreadable;
-		take_damage(&reading, 0, "", 0, 0);
+		if (!running)
+			take_damage(&reading, 0, "", 0, 0);
 		return 0;
 	}
 	segment_scan(data, size, &frame, take_record, take_damage, &reading, &found);

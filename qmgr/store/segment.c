@@ -286,6 +286,8 @@ segment_scan(const void *data, uint64_t size, const struct segment_frame *frame,
 		if (expected != 0 && (!more || places.list[i].sequence != expected)) {
 			if (expected > high)
 				break;
+			if (offset > size)
+				offset = size;	/* cut short in what only fills the page */
 			length = more ? places.list[i].offset - offset :
 			    length_without_zeroes(octets + offset, size - offset);
 			found_out->damaged++;
@@ -331,8 +333,8 @@ segment_read(int file, uint64_t size, struct error *error)
 	char *data = memory_resize(NULL, size, 1);
 	bool any = size == 0;
 	unsigned failures = 0;
-	int reason = EIO;
 
+	*error = (struct error)ERROR_INITIALIZER;
 	for (uint64_t offset = 0; offset < size;) {
 		uint64_t wanted = size - offset < READ_CHUNK ? size - offset : READ_CHUNK;
 		ssize_t got = pread(file, data + offset, wanted, (off_t)offset);
@@ -348,13 +350,12 @@ segment_read(int file, uint64_t size, struct error *error)
 			offset += (uint64_t)got;
 			continue;
 		}
-		reason = got < 0 ? errno : EIO;
+		error_system(error, got < 0 ? errno : EIO, "read");
 		memset(data + offset, 0, wanted);
 		offset += wanted;
 	}
 	if (!any) {
 		free(data);
-		error_system(error, reason, "read");
 		return NULL;
 	}
 	return data;

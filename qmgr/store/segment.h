@@ -71,8 +71,8 @@ bool segment_identify(const void *data, uint64_t size, uint64_t mailbox, uint64_
  * disk that lost something. Returns the octets read, or -1 with errno. */
 ssize_t segment_pread(int file, void *data, size_t length, uint64_t offset);
 
-/* All octets of a file, the caller frees; unreadable pages are zeroes. NULL and an error when it cannot be
- * read at all. */
+/* All octets of a file, the caller frees; unreadable pages are zeroes, and then error says why: otherwise its kind is ERROR_NONE. NULL
+ * and an error when nothing of it can be read. */
 void *segment_read(int file, uint64_t size, struct error *error);
 
 /* Makes folder/NAME of size zeroes, flushed, its entry too. */

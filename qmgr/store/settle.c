@@ -185,6 +185,12 @@ merge_one(void *context, struct message *message)
 }
 
 static void
+count_live(void *context, struct message *message)
+{
+	message_count(message, journal_live, context);
+}
+
+static void
 move_to_waiting(void *context, struct message *message)
 {
 	(void)context;
@@ -234,6 +240,12 @@ read_what_was_parked(struct store *store)
 	pthread_mutex_lock(&store->lock);
 	for (size_t i = 0; i < new.count; i++)
 		message_table_insert(&store->table, merging.found[i]);
+	/* Now the table has all there is. What stands in requests for the index that was lost is not counted by them any more. */
+	if (!store->reader.unread) {
+		for (size_t i = 0; i < store->journal.used.count; i++)
+			store->journal.used.list[i].live = 0;
+		message_table_each(&store->table, count_live, &store->journal);
+	}
 	pthread_mutex_unlock(&store->lock);
 	free(merging.found);
 	free(known.ids);

@@ -544,7 +544,8 @@ store_open(const struct store_options *options, struct event_base *base, const s
 	if (recover(store, error) < 0 || begin_epoch(store, error) < 0)
 		goto failed;
 	fill_index(store);
-	bodies_remove_orphans(store);
+	if (!store->reader.unread)
+		bodies_remove_orphans(store);
 	reader_know_due(store);
 	summarize(store);
 	store->reader.checkpoint_sequence = store->applied;

@@ -113,8 +113,10 @@ take_row(struct store *store, uint64_t id, struct answer *answer, struct error *
 	int result = index_get(store->reader.index, id, &row, &octets, &active, error);
 
 	if (result == 1 && !active) {
-		if (envelope_decode(octets.data, octets.length, &envelope, error) < 0 ||
-		    index_put_active(store->reader.index, row, error) < 0) {
+		if (envelope_decode(octets.data, octets.length, &envelope, error) < 0) {
+			result = -1;
+		} else if (index_put_active(store->reader.index, row, error) < 0) {
+			envelope_free(&envelope);
 			result = -1;
 		} else {
 			answer_add(answer, &envelope, row);

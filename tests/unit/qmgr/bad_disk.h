@@ -1,13 +1,14 @@
 /*
  * bad_disk - a page of the journal that cannot be read, for tests that put their own pread() in the library's place
  *
- * A message is one record, which begins a page. Only short reads fail, those of single entries; what reads a whole
- * segment at a start is tested in test_recovery.c.
+ * A message is one record, which begins a page. Only short reads fail, those of single entries, unless the whole segment is
+ * said to be bad too; what reads one at a start is tested in test_recovery.c.
  */
 #ifndef TESTS_UNIT_QMGR_BAD_DISK_H
 #define TESTS_UNIT_QMGR_BAD_DISK_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #define FUTURE INT64_C(4102444800000)
 
 static _Atomic uint64_t bad_begin, bad_end;	/* octets of all segments; end 0: nothing is bad */
+static _Atomic bool bad_for_whole;		/* for reads of a whole segment too */
 
 /* Of a segment, and not of a whole one. */
 static bool
@@ -27,7 +29,7 @@ is_read_of_entry(int file, size_t length)
 	char link[64], path[256];
 	ssize_t count;
 
-	if (length >= WHOLE)
+	if (length >= WHOLE && !bad_for_whole)
 		return false;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", file);
 	count = readlink(link, path, sizeof(path) - 1);

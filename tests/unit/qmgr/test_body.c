@@ -1,4 +1,7 @@
 /* test_body - content in files of its own */
+#include <errno.h>
+#include <sys/syscall.h>
+
 #include "tests/unit/qmgr/store_support.h"
 
 #include "common/base/identifier.h"
@@ -47,6 +50,73 @@ commit_body(struct box *box, uint64_t id, size_t length)
 	store_batch_add(batch, &envelope, NULL, length, support_checksum(id, length));
 	box_commit(box, batch);
 	envelope_free(&envelope);
+}
+
+static bool index_fails;	/* it cannot be flushed, and no segment opened from then on */
+static bool flushes_failed;
+
+/* In place of the library's. */
+static int
+flush(int file, long call)
+{
+	char link[64], path[256];
+	ssize_t count;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", file);
+	count = readlink(link, path, sizeof(path) - 1);
+	path[count < 0 ? 0 : count] = '\0';
+	if (!index_fails || strstr(path, "/index/") == NULL)
+		return (int)syscall(call, file);
+	flushes_failed = true;
+	errno = EIO;
+	return -1;
+}
+
+int
+fsync(int file)
+{
+	return flush(file, SYS_fsync);
+}
+
+int
+fdatasync(int file)
+{
+	return flush(file, SYS_fdatasync);
+}
+
+int
+openat(int folder, const char *path, int flags, ...)
+{
+	va_list arguments;
+	mode_t mode;
+
+	va_start(arguments, flags);
+	mode = va_arg(arguments, mode_t);
+	va_end(arguments);
+	if (flushes_failed && strncmp(path, "seg-", 4) == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_openat, folder, path, flags, mode);
+}
+
+/* Nobody knows then which bodies are anybody's. */
+static void
+a_body_is_kept_at_a_start_that_can_read_neither_index_nor_journal(void **state)
+{
+	struct box *box = *state;
+
+	write_body(box, 42, 300000);
+	commit_body(box, 42, 300000);
+	box_reopen(box);
+	box_close(box);
+	index_fails = true;
+	box_try_open(box);
+	assert_true(flushes_failed);
+	index_fails = flushes_failed = false;
+	box_reopen(box);
+	assert_int_equal(box_list(box, 0, 10), 1);
+	assert_true(box_body_is_right(box, 42, 300000));
 }
 
 static void
@@ -299,6 +369,7 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		CASE(a_body_is_there_after_a_restart_and_gone_when_the_message_is_done),
+		CASE(a_body_is_kept_at_a_start_that_can_read_neither_index_nor_journal),
 		CASE(a_body_of_a_parked_message_that_is_ended_goes_too),
 		CASE(a_file_is_made_once_only),
 		CASE(a_body_of_another_length_than_announced_is_refused),

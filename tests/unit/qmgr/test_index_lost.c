@@ -261,6 +261,56 @@ a_message_that_is_active_stands_in_the_next_index(void **state)
 	assert_true(box_content_is_right(box, 1, 1000));
 }
 
+/* An index without them would count as whole at the next start. */
+static void
+what_the_disk_cannot_read_for_a_moment_while_the_index_is_lost_is_in_the_next(void **state)
+{
+	struct box *box = *state;
+	unsigned live;
+
+	for (uint64_t id = 1; id <= 3; id++)
+		box_add(box, id, 1000);
+	reopen(box);
+	live = box_number(box, "live_octets");
+	bad_for_whole = true;
+	mark_bad(2, EIO);
+	tell(box, LOSE_INDEX);
+	tell(box, MAKE_INDEX);
+	assert_int_equal(box_number(box, "damaged"), 0);
+	bad_end = 0;
+	tell(box, MAKE_INDEX);
+	tell(box, CHECKPOINT);
+	assert_int_equal(box_number(box, "live_octets"), live);
+	reopen(box);
+	assert_int_equal(box_take_due(box, FUTURE, 10), 3);
+	assert_true(box_content_is_right(box, 2, 1000));
+}
+
+/* An update that the index had not heard of when it was lost, and what it replaced, are counted once. */
+static void
+what_was_changed_while_the_index_is_lost_is_counted_once(void **state)
+{
+	struct box *box = *state;
+	struct envelope envelope;
+	unsigned live;
+
+	box_add(box, 1, 1000);
+	reopen(box);
+	support_envelope(&envelope, 1, 3);
+	box_deliver(box, &envelope, 0);
+	box_deliver(box, &envelope, 1);
+	envelope_free(&envelope);
+	tell(box, LOSE_INDEX);
+	tell(box, MAKE_INDEX);
+	tell(box, CHECKPOINT);
+	live = box_number(box, "live_octets");
+	reopen(box);
+	assert_int_equal(box_number(box, "live_octets"), live);
+	box_done(box, 1);
+	tell(box, 0);
+	assert_int_equal(box_number(box, "live_octets"), 0);
+}
+
 static void
 a_message_whose_copy_is_flushed_while_it_comes_into_the_index_stays_parked(void **state)
 {
@@ -642,6 +692,7 @@ set_up(void **state)
 
 	disk_short = hold_flush = hold_read = false;
 	bad_end = 0;
+	bad_for_whole = false;
 	box->disk_reserve = 10;
 	box_open(box);
 	told = box->store;
@@ -666,6 +717,8 @@ main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	static const struct CMUnitTest tests[] = {
 		CASE(a_message_that_is_active_stands_in_the_next_index),
+		CASE(what_the_disk_cannot_read_for_a_moment_while_the_index_is_lost_is_in_the_next),
+		CASE(what_was_changed_while_the_index_is_lost_is_counted_once),
 		CASE(a_message_whose_copy_is_flushed_while_it_comes_into_the_index_stays_parked),
 		CASE(a_delivery_while_the_message_comes_into_the_index_is_in_it),
 		CASE(a_delivery_that_cannot_be_read_for_want_of_descriptors_is_in_the_next_index),
