@@ -18,11 +18,17 @@
 
 struct address_set {
 	struct hash_table table;
+	/* Members that were recipients already: from, which was expanded, leads to into. Indices. */
+	struct merge {
+		uint32_t from, into;
+	} *merges;
+	size_t merge_count, merge_capacity;
 };
 
 struct address_entry {
 	struct hash_node node;
 	const char *address;
+	uint32_t index;			/* of the recipient */
 };
 
 /* From where on the case of letters does not matter: the domain, or all of a Notes name. */
@@ -71,12 +77,13 @@ address_set_free(struct address_set **set)
 		free(HASH_CONTAINER(node, struct address_entry, node));
 	}
 	hash_table_free(&(*set)->table);
+	free((*set)->merges);
 	free(*set);
 	*set = NULL;
 }
 
 bool
-address_set_add(struct address_set *set, const char *address)
+address_set_add(struct address_set *set, const char *address, uint32_t index)
 {
 	uint64_t hash = hash_address(address);
 	struct hash_node *node;
@@ -87,6 +94,7 @@ address_set_add(struct address_set *set, const char *address)
 			return false;
 	entry = memory_new(1, sizeof(*entry));
 	entry->address = address;
+	entry->index = index;
 	hash_table_insert(&set->table, &entry->node, hash);
 	return true;
 }
@@ -94,12 +102,12 @@ address_set_add(struct address_set *set, const char *address)
 static struct address_set *
 addresses_of(struct active_message *message)
 {
-	size_t i;
+	uint32_t i;
 
 	if (message->addresses == NULL) {
 		message->addresses = address_set_new();
 		for (i = 0; i < message->envelope.recipient_count; i++)
-			address_set_add(message->addresses, message->envelope.recipients[i].address);
+			address_set_add(message->addresses, message->envelope.recipients[i].address, i);
 	}
 	return message->addresses;
 }
@@ -301,7 +309,17 @@ add_member(struct active_message *message, uint32_t parent, const char *address,
 	recipient->notify = inherited_notify(from->notify, forward);
 	recipient->forwards = (uint16_t)(from->forwards + 1);
 	recipient->parent = from->number;
-	address_set_add(message->addresses, recipient->address);
+	address_set_add(message->addresses, recipient->address, (uint32_t)message->envelope.recipient_count - 1);
+}
+
+static void
+note_merge(struct address_set *set, uint32_t from, uint32_t into)
+{
+	if (set->merge_count == set->merge_capacity) {
+		set->merge_capacity = set->merge_capacity == 0 ? 8 : 2 * set->merge_capacity;
+		set->merges = memory_resize(set->merges, set->merge_capacity, sizeof(*set->merges));
+	}
+	set->merges[set->merge_count++] = (struct merge){ from, into };
 }
 
 /* Adds the members that are not recipients yet. Returns how many lead nowhere but back to where they come from. */
@@ -322,8 +340,49 @@ add_members(struct active_message *message, uint32_t parent, const struct buffer
 			add_member(message, parent, next, forward);
 		else if (is_ancestor(&message->envelope, parent, next))
 			circular++;
+		else
+			note_merge(probe, parent, HASH_CONTAINER(node, struct address_entry, node)->index);
 	}
 	return circular;
+}
+
+/*
+ * Whether somebody gets what is for a recipient that is expanded to others that were there already. Two that forward to each other
+ * would both count as expanded otherwise, and nobody would get it or be told. One of which is not known what it led to (its
+ * expansion is from before a restart, or it is a duplicate) leads somewhere.
+ */
+static bool
+leads_to_somebody(struct active_message *message, uint32_t from)
+{
+	const struct address_set *set = message->addresses;
+	uint32_t count = (uint32_t)message->envelope.recipient_count, i;
+	bool *leads = memory_new(count, sizeof(*leads)), *served = memory_new(count, sizeof(*served)), changed = true, result;
+	uint32_t *parents = memory_new(count, sizeof(*parents));
+	size_t m;
+
+	for (i = 0; i < count; i++) {
+		parents[i] = active_index_of(message, message->envelope.recipients[i].parent);
+		if (parents[i] != UINT32_MAX && parents[i] != i)
+			leads[parents[i]] = true;
+	}
+	for (m = 0; m < set->merge_count; m++)
+		leads[set->merges[m].from] = true;
+	for (i = 0; i < count; i++)
+		served[i] = i != from && (message->envelope.recipients[i].state != RECIPIENT_EXPANDED || !leads[i]);
+	while (changed) {
+		changed = false;
+		for (i = 0; i < count; i++)
+			if (served[i] && parents[i] != UINT32_MAX && !served[parents[i]])
+				served[parents[i]] = changed = true;
+		for (m = 0; m < set->merge_count; m++)
+			if (served[set->merges[m].into] && !served[set->merges[m].from])
+				served[set->merges[m].from] = changed = true;
+	}
+	result = served[from];
+	free(leads);
+	free(served);
+	free(parents);
+	return result;
 }
 
 void
@@ -339,7 +398,7 @@ expansion_apply(struct qmgr *qmgr, struct active_message *message, uint32_t pare
 	}
 	circular = add_members(message, parent, members, count, forward);
 	added = (uint32_t)message->envelope.recipient_count - first;
-	if (added == 0 && circular == count) {
+	if (added == 0 && (circular == count || !leads_to_somebody(message, parent))) {
 		outcome_fail(qmgr, message, parent, count == 0 ? FAILURE_USERNAME : FAILURE_TRANSFER,
 		    count == 0 ? "5.1.1" : "5.4.6", count == 0 ? "The group has no members." :
 		    "The address leads back to itself. Message probably in a routing loop.", NULL);

@@ -20,8 +20,8 @@ struct qmgr;
 struct address_set;
 struct address_set *address_set_new(void);
 void address_set_free(struct address_set **set);
-/* Adds address; false when it was there. address is borrowed. */
-bool address_set_add(struct address_set *set, const char *address);
+/* Adds address, which is borrowed, of the recipient with that index; false when it was there. */
+bool address_set_add(struct address_set *set, const char *address, uint32_t index);
 
 /*
  * Whether an expanded recipient that was just routed ends where another recipient of the message ends: one person under two

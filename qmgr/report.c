@@ -147,8 +147,13 @@ static bool *
 chosen_of_all(const struct report *report)
 {
 	bool *chosen = memory_new(report->message->envelope.recipient_count, sizeof(*chosen));
+	uint32_t i;
 
 	memcpy(chosen, report->chosen, report->chosen_count * sizeof(*chosen));
+	/* One that failed since is written with its own report, or not at all. */
+	for (i = 0; report->kind == REPORT_DELAY && i < report->chosen_count; i++)
+		chosen[i] = chosen[i] && active_phase(report->message, i) != PHASE_FAILING &&
+		    active_phase(report->message, i) != PHASE_JOURNALLING;
 	return chosen;
 }
 

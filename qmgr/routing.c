@@ -57,8 +57,8 @@ question_find(const struct routing *routing, uint64_t job)
 	return NULL;
 }
 
-static void
-kick(struct qmgr *qmgr)
+void
+routing_kick(struct qmgr *qmgr)
 {
 	event_active(qmgr->routing.run, 0, 0);
 }
@@ -71,7 +71,7 @@ routing_add(struct qmgr *qmgr, struct active_message *message)
 	message->in_routing = true;
 	TAILQ_INSERT_TAIL(&qmgr->routing.waiting, message, routing_link);
 	qmgr->routing.waiting_count++;
-	kick(qmgr);
+	routing_kick(qmgr);
 }
 
 static void
@@ -354,7 +354,8 @@ run(UNUSED evutil_socket_t socket, UNUSED short events, void *context)
 	struct routing *routing = &qmgr->routing;
 	struct active_message *message;
 
-	while (routing->router != NULL && channel_credits(routing->router) > REPORT_CREDITS &&
+	/* Until the workers of an earlier qmgr have told what they hold, nobody knows who is to be routed: window_open() goes on. */
+	while (qmgr->window.open && routing->router != NULL && channel_credits(routing->router) > REPORT_CREDITS &&
 	    (message = TAILQ_FIRST(&routing->waiting)) != NULL) {
 		leave_waiting(routing, message);
 		if (message->phase_count[PHASE_UNROUTED] > 0 && !route_one(qmgr, message)) {
@@ -471,7 +472,7 @@ answered(void *context, UNUSED struct channel *channel, const struct route_answe
 		routing_add(qmgr, message);
 	routed_one(qmgr, message);
 	if (!TAILQ_EMPTY(&qmgr->routing.waiting))
-		kick(qmgr);
+		routing_kick(qmgr);
 }
 
 /* ---- router's channel ---- */
@@ -511,7 +512,7 @@ ready(void *context, UNUSED struct channel *channel)
 	struct qmgr *qmgr = context;
 
 	if (!TAILQ_EMPTY(&qmgr->routing.waiting))
-		kick(qmgr);
+		routing_kick(qmgr);
 	report_router_ready(qmgr);
 	call_outs_kick(qmgr);
 }
@@ -530,7 +531,7 @@ routing_introduced(struct qmgr *qmgr, enum ipc_side side, int socket)
 	if (qmgr->routing.router != NULL)
 		lost(qmgr);
 	qmgr->routing.router = channel_open(qmgr->base, socket, &route_protocol, side, &handlers, &events, qmgr);
-	kick(qmgr);
+	routing_kick(qmgr);
 	report_router_ready(qmgr);
 	call_outs_kick(qmgr);
 }

@@ -43,6 +43,8 @@ void routing_end(struct qmgr *qmgr);
 /* router is there, for the first time or again: takes over socket. */
 void routing_introduced(struct qmgr *qmgr, enum ipc_side side, int socket);
 
+/* Goes on in the next turn, if it may: not before the window is open. */
+void routing_kick(struct qmgr *qmgr);
 /* The message has recipients to be routed. */
 void routing_add(struct qmgr *qmgr, struct active_message *message);
 /* The documents changed: what was asked already is asked again when it is answered. */

@@ -294,6 +294,7 @@ void
 window_open(struct qmgr *qmgr)
 {
 	qmgr->window.open = true;
+	routing_kick(qmgr);
 	window_changed(qmgr);
 }
 

@@ -249,6 +249,27 @@ def test_groups_that_lead_nowhere_but_to_each_other_end_in_one_report(internet, 
     assert "routing loop" in report(service, "5.4.6")
 
 
+@pytest.mark.parametrize("also", ([], ["jane.doe@acme.com"]), ids=("nobody else", "and another"))
+def test_two_that_forward_to_each_other_are_reported_when_mail_is_for_both(internet, zones, also):
+    """Each is there already when the other is expanded: neither has the other for an ancestor."""
+    internet.groups = [{"name": "Ping", "members": ["Pong"]}, {"name": "Pong", "members": ["Ping"]}]
+    service = start(internet, zones)
+    service.send(["ping@acme.com", "pong@acme.com", *also], sender="bob@acme.com")
+    assert "routing loop" in report(service, "5.4.6")
+    service.wait_queue_empty()
+    assert len(service.mail("jdoe")) == len(also)
+
+
+def test_who_is_expanded_to_others_that_got_the_mail_already_is_not_reported(internet, zones):
+    internet.groups = [{"name": "Ping", "members": ["Jane Doe/Sales/Acme"]}, {"name": "Pong", "members": ["Ping"]},
+                       {"name": "Pang", "members": ["Pong", "Ping"]}]
+    service = start(internet, zones)
+    service.send(["jane.doe@acme.com", "ping@acme.com", "pong@acme.com", "pang@acme.com"], sender="bob@acme.com")
+    service.wait_mail("jdoe")
+    service.wait_queue_empty()
+    assert len(service.mail("jdoe")) == 1 and not service.mail("bob") and " recipient-failed " not in service.log()
+
+
 def test_a_group_with_a_person_who_forwards_to_the_group_reaches_the_others(internet, zones):
     internet.people.append(person("Back Forward/Acme", forwarding_address="sales@acme.com"))
     internet.groups = [{"name": "Sales", "members": ["Back Forward/Acme", "Jane Doe/Sales/Acme"]}]

@@ -191,7 +191,7 @@ def test_a_recipient_is_deferred_while_the_directory_is_away(one_instance, tmp_p
     one_instance.matador["restart_delay_maximum"] = "1s"
     one_instance.wrap_program("directory", f"test ! -e {tmp_path}/away || exit 75", tmp_path)
     service = one_instance.start()
-    with service.connect() as session:
+    with service.connect(60) as session:
         session.begin()
         (tmp_path / "away").touch()
         os.kill(service.worker("directory"), signal.SIGKILL)

@@ -127,6 +127,7 @@ lists_what_is_parked_while_the_store_has_the_page_in_hand(UNUSED void **state)
 
 	depositor_connect();
 	router_connect();
+	window_open(&qmgr);
 	until(depositor.next_id != 0);
 	deposit("s@example.org", "good@host-slow.example", CONTENT);
 	until(qmgr.destinations.queued == 1 && destination_find(&qmgr.destinations, "smtp:host-slow.example:25")->enqueued == 1);
@@ -145,6 +146,7 @@ lists_what_comes_into_memory_while_the_store_has_the_page_in_hand(UNUSED void **
 
 	depositor_connect();
 	router_connect();
+	window_open(&qmgr);
 	until(depositor.next_id != 0);
 	id = deposit("s@example.org", "later@x.example", CONTENT);
 	until(fake.messages != NULL && fake.messages->parked);
@@ -163,6 +165,7 @@ lists_the_next_one_too_when_one_left_memory_and_came_back(UNUSED void **state)
 
 	depositor_connect();
 	router_connect();
+	window_open(&qmgr);
 	until(depositor.next_id != 0);
 	id = deposit("s@example.org", "good@host-slow.example", CONTENT);
 	deposit("s@example.org", "good@host-other.example", CONTENT);
