@@ -208,6 +208,7 @@ def test_the_listener_and_explain_session_agree_on_random_settings_and_sessions(
                 if not (sender + recipient).isascii() and configuration.get("smtp_in_smtputf8", True) is False:
                     assert result.returncode == EX_USAGE and "SMTPUTF8" in result.stderr, (result, reply)
                     assert reply.startswith(("555 5.5.4 ", "421 4.7.0 ")), reply
+                    cases.append((configuration, session, None, port, reply))   # a later session may have its port again
                     continue
                 assert result.returncode == 0, (result, configuration, session)
                 cases.append((configuration, session, json.loads(result.stdout), port, reply))
@@ -217,6 +218,8 @@ def test_the_listener_and_explain_session_agree_on_random_settings_and_sessions(
         field.close()
     for configuration, session, told, port, reply in cases:
         events = logged[session[0], port].pop(0)
+        if told is None:
+            continue
         try:
             compare(told, reply, events, configuration)
         except AssertionError as error:
